@@ -1,0 +1,53 @@
+# make demo    run the quickstart study (core package only, no torch)
+# make test    set up what the tests need and run them
+# make check   exactly what CI runs
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: demo test slow lint types doctest docs notebooks check clean
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/core.ok: pyproject.toml constraints.txt | .venv/bin/python
+	$(PIP) -e .
+	touch $@
+
+.venv/test.ok: pyproject.toml constraints.txt | .venv/bin/python
+	$(PIP) -e '.[test]'
+	touch $@ .venv/core.ok
+
+.venv/dev.ok: pyproject.toml constraints.txt | .venv/bin/python
+	$(PIP) -e '.[dev]'
+	touch $@ .venv/test.ok .venv/core.ok
+
+demo: .venv/core.ok
+	$(BIN)/eluder run quickstart --out runs/quickstart
+
+test: .venv/test.ok
+	$(BIN)/python -m pytest
+
+slow: .venv/test.ok
+	$(BIN)/python -m pytest -m slow
+
+lint: .venv/dev.ok
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/dev.ok
+	$(BIN)/mypy
+
+doctest: .venv/dev.ok
+	$(BIN)/python -m pytest --doctest-modules eluder
+
+docs: .venv/dev.ok
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
+notebooks: .venv/dev.ok
+	$(BIN)/python notebooks/run.py
+
+check: lint types test doctest notebooks docs
+
+clean:
+	rm -rf .venv docs/_build runs

@@ -1,0 +1,181 @@
+"""What every public algorithm keeps: one row each, and none can be forgotten."""
+
+import dataclasses
+import importlib
+import inspect
+import json
+import os
+import pkgutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+import eluder.tabular
+from eluder.core.guarantees import guarantees
+from eluder.core.results import OnlineResult, PlanResult
+from tests.instances import random_discounted, random_episodic
+
+
+@dataclass
+class Row:
+    """One algorithm: `call(seed)` runs it on a small instance; each error is (arguments, message)."""
+
+    name: str
+    problem: Callable[[], Any]
+    args: tuple = ()
+    kwargs: dict = field(default_factory=dict)
+    result: type = OnlineResult
+    seeded: bool = True
+    errors: tuple = ()
+
+    @property
+    def function(self):
+        room, name = self.name.rsplit(".", 1)
+        return getattr(importlib.import_module(f"eluder.{room}"), name)
+
+    def call(self, seed=3, problem=None, **changes):
+        args = list(self.args)
+        kwargs = {**self.kwargs, **changes}
+        for i, key in enumerate(list(inspect.signature(self.function).parameters)[1 : 1 + len(args)]):
+            args[i] = kwargs.pop(key, args[i])
+        if self.seeded:
+            kwargs.setdefault("rng", np.random.default_rng(seed))
+        return self.function(self.problem() if problem is None else problem, *args, **kwargs)
+
+
+def episodic():
+    return random_episodic(S=4, A=3, H=3, seed=1, masked=True, bernoulli=True)
+
+
+def discounted():
+    return random_discounted(S=4, A=3, gamma=0.9, seed=1, masked=True)
+
+
+BUDGET = (({"K": 0}, "K must be at least 1"), ({"K": 2.5}, "K must be an integer"))
+RNG = (({"rng": 7}, "rng must be a numpy.random.Generator"),)
+DELTA = (({"delta": 0.0}, r"delta must be in \(0, 1\)"), ({"delta": float("nan")}, "delta must be in"))
+SCALE = (({"c": -1.0}, r"c must be in \[0, inf"), ({"c": float("inf")}, "c must be in"))
+
+ALGORITHMS = [
+    # --- tabular.exploration ---
+    Row(
+        "tabular.exploration.ucbvi",
+        episodic,
+        args=(200,),
+        kwargs={"c": 0.02, "bonus": "bernstein"},
+        errors=(*BUDGET, *RNG, *DELTA, *SCALE, ({"bonus": "x"}, "bonus must be 'hoeffding' or")),
+    ),
+    # --- tabular.planning ---
+]
+IDS = [row.name for row in ALGORITHMS]
+
+
+def public_algorithms():
+    """Every name in the `__all__` of the sub-areas of tabular."""
+    for _, module, is_package in pkgutil.walk_packages(eluder.tabular.__path__, "eluder.tabular."):
+        if is_package:
+            for name in importlib.import_module(module).__all__:
+                yield f"{module.removeprefix('eluder.')}.{name}"
+
+
+def arrays(result):
+    return {
+        f.name: np.asarray(getattr(result, f.name))
+        for f in dataclasses.fields(result)
+        if f.name != "status" and getattr(result, f.name) is not None
+    }
+
+
+def test_no_algorithm_is_forgotten():
+    assert sorted(set(IDS)) == sorted(public_algorithms())
+
+
+@pytest.mark.parametrize("row", ALGORITHMS, ids=IDS)
+def test_types_and_shapes(row):
+    problem = row.problem()
+    result = row.call(problem=problem)
+    assert isinstance(result, row.result)
+    S, A = problem.mask.shape
+    lead = (problem.H,) if hasattr(problem, "H") else ()
+    assert result.Q.shape == (*lead, S, A)
+    assert result.pi.shape[: len(lead) + 1] == (*lead, S)
+    available = np.broadcast_to(problem.mask, (*lead, S, A))
+    if result.pi.ndim == len(lead) + 1:
+        assert result.pi.dtype == np.int64
+        assert np.take_along_axis(available, result.pi[..., None], -1).all()
+    else:
+        assert (result.pi[~available] == 0).all()
+        np.testing.assert_allclose(result.pi.sum(axis=-1), 1)
+    if isinstance(result, OnlineResult):
+        assert result.value.shape == result.upper.shape == (row.args[0],)
+        assert np.isfinite(result.value).all()
+        assert result.N.dtype == np.int64
+        assert result.N.sum() == row.args[0] * (problem.H if lead else 1)
+        assert (result.N[~available] == 0).all(), "an unavailable action was played"
+    if isinstance(result, PlanResult):
+        assert result.V.shape == (*lead, S)
+        assert result.status == "converged"
+        assert result.gap >= 0
+
+
+@pytest.mark.parametrize("row", [r for r in ALGORITHMS if r.seeded], ids=lambda r: r.name)
+def test_same_seed_same_run(row):
+    a, b = arrays(row.call(seed=3)), arrays(row.call(seed=3))
+    for name in a:
+        np.testing.assert_array_equal(a[name], b[name], err_msg=name)
+
+
+@pytest.mark.parametrize("row", ALGORITHMS, ids=IDS)
+def test_inputs_unmodified(row):
+    problem = row.problem()
+    before = [np.array(x) for x in problem]
+    row.call(problem=problem)
+    for x, y in zip(problem, before, strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+@pytest.mark.parametrize(
+    ("row", "change", "message"),
+    [pytest.param(r, *e, id=f"{r.name}-{i}") for r in ALGORITHMS for i, e in enumerate(r.errors)],
+)
+def test_errors_by_message(row, change, message):
+    with pytest.raises(ValueError, match=message):
+        row.call(**change)
+
+
+@pytest.mark.parametrize("row", ALGORITHMS, ids=IDS)
+def test_declares_its_guarantee(row):
+    assert guarantees(row.function)
+    for g in guarantees(row.function):
+        assert g.statement
+        assert g.paper.title
+        assert set(g.when) <= set(inspect.signature(row.function).parameters)
+
+
+def all_runs():
+    """Every row's result as lists, for the comparison with plain Python."""
+    return {row.name: {k: v.tolist() for k, v in arrays(row.call()).items()} for row in ALGORITHMS}
+
+
+def test_jit_equals_python():
+    """The compiled kernels give the numbers of the Python functions they were made from."""
+    code = "import json; from tests.test_contract import all_runs; print(json.dumps(all_runs()))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    python = json.loads(done.stdout.splitlines()[-1])
+    for name, compiled in all_runs().items():
+        for key, x in compiled.items():
+            np.testing.assert_allclose(
+                np.array(python[name][key], float), np.array(x, float), rtol=1e-9, atol=1e-12,
+                err_msg=f"{name}.{key}",
+            )  # fmt: skip
