@@ -100,8 +100,8 @@ def guarantee(algorithm: Callable[..., Any], **params: Any) -> Guarantee | None:
     Examples
     --------
     >>> from eluder.tabular.exploration import ucbvi
-    >>> guarantee(ucbvi, bonus="bernstein").when
-    {'bonus': 'bernstein'}
+    >>> guarantee(ucbvi, bonus="bernstein", stationary=True).when
+    {'bonus': 'bernstein', 'stationary': True}
     """
     defaults = {
         p.name: p.default

@@ -16,14 +16,19 @@ Pseudo-code (Algorithms 1 to 4), in our names::
     bonus "bernstein":  sqrt(8 L Var_{P_hat} V[h+1] / n) + 14 H L / (3 n)           # Algorithm 4
                         + sqrt(8 P_hat min(100^2 H^3 S^2 A L^2 / N'[h+1], H^2) / n)
 
-with n = N(s, a), L = ln(5 S A K H / delta), and N'[h, s] the visits of state s at stage h.
+with n = N(s, a), L = ln(5 S A T / delta), T = K H, and N'[h, s] the visits of state s at stage h.
 
-Guarantee: with probability 1 - delta, for K large, regret O~(H^{3/2} sqrt(S A K)) with Hoeffding bonuses
-(Theorem 1) and O~(H sqrt(S A K)) with Bernstein bonuses (Theorem 2), for a kernel that does not depend on the
-stage. With stage-dependent counts there are H times as many pairs, and the bounds grow by sqrt(H).
+Guarantee, for a kernel that does not depend on the stage and counts shared by the stages: with probability
+1 - delta, with L' = ln(5 H S A T / delta), the regret is at most
+
+    20 H^{3/2} L' sqrt(S A K) + 250 H^2 S^2 A L'^2                          (Hoeffding, Theorem 1)
+    30 H L' sqrt(S A K) + 2500 H^2 S^2 A L'^2 + 4 H^{3/2} sqrt(K L')        (Bernstein, Theorem 2).
+
+These constants are those printed in the paper; its appendix does not follow all of them through.
 
 Deviations from the paper: Q starts at, and is cut off at, H - h instead of H (the reward left; rewards are in
-[0, 1]); `c` multiplies the bonus (1 is the paper's); counts may depend on the stage.
+[0, 1]); `c` multiplies the bonus (1 is the paper's); counts may depend on the stage, which makes H times as
+many pairs: there the rate in K is the same, and no constants are claimed.
 """
 
 from typing import Literal
@@ -35,8 +40,9 @@ from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.kernels import kernel
 from eluder.core.problems import EpisodicMDP
 from eluder.core.results import OnlineResult
-from eluder.core.simulator import Simulator, expectation, policy_value, reset, simulator, step
+from eluder.core.simulator import Simulator, policy_value, reset, simulator, step
 from eluder.core.types import Array, IntArray
+from eluder.tabular.exploration._counts import Counts, count, initial_value, new_counts, optimistic, table
 
 __all__ = ["ucbvi"]
 
@@ -108,8 +114,8 @@ def ucbvi(
         raise ValueError("stationary=True needs a kernel P of shape (S, A, S)")
     H, S, A = sim.r.shape
     L = log_term(S, A, K, H, delta)
-    counts = np.zeros(H, np.int64) if stationary else np.arange(H)
-    return OnlineResult(*_ucbvi(sim, K, counts, bonus == "bernstein", L, c, checks.generator(rng)))
+    rng = checks.generator(rng)
+    return OnlineResult(*_ucbvi(sim, K, table(H, stationary), bonus == "bernstein", L, c, rng))
 
 
 def log_term(S: int, A: int, K: int, H: int, delta: float) -> float:
@@ -139,14 +145,14 @@ def correction_term(n: int, S: int, A: int, H: int, L: float) -> float:
 
 
 def bound_hoeffding(S: int, A: int, H: int, K: int, delta: float) -> float:
-    """Return 20 H^{3/2} L sqrt(S A K) + 250 H^2 S^2 A L^2 (Theorem 1)."""
-    L = log_term(S, A, K, H, delta)
+    """Return 20 H^{3/2} L sqrt(S A K) + 250 H^2 S^2 A L^2 with L = ln(5 H S A T / delta) (Theorem 1)."""
+    L = log_term(S, A, K, H, delta / H)
     return float(20 * H**1.5 * L * np.sqrt(S * A * K) + 250 * H**2 * S**2 * A * L**2)
 
 
 def bound_bernstein(S: int, A: int, H: int, K: int, delta: float) -> float:
-    """Return 30 H L sqrt(S A K) + 2500 H^2 S^2 A L^2 + 4 H^{3/2} sqrt(K L) (Theorem 2)."""
-    L = log_term(S, A, K, H, delta)
+    """Return 30 H L sqrt(S A K) + 2500 H^2 S^2 A L^2 + 4 H^{3/2} sqrt(K L), L as above (Theorem 2)."""
+    L = log_term(S, A, K, H, delta / H)
     tail = 4 * H**1.5 * np.sqrt(K * L)
     return float(30 * H * L * np.sqrt(S * A * K) + 2500 * H**2 * S**2 * A * L**2 + tail)
 
@@ -163,19 +169,27 @@ GUARANTEES = (
         paper=PAPER,
         setting="episodic regret",
         statement="regret O~(H^{3/2} sqrt(S A K)) with probability 1 - delta (Theorem 1)",
-        assumptions="stationary counts, known rewards, c = 1",
+        assumptions="stationary kernel, known rewards, c = 1",
         exponent=0.5,
         bound=bound_hoeffding,
-        when={"bonus": "hoeffding"},
+        when={"bonus": "hoeffding", "stationary": True},
     ),
     Guarantee(
         paper=PAPER,
         setting="episodic regret",
         statement="regret O~(H sqrt(S A K)) with probability 1 - delta for K large (Theorem 2)",
-        assumptions="stationary counts, known rewards, c = 1",
+        assumptions="stationary kernel, known rewards, c = 1",
         exponent=0.5,
         bound=bound_bernstein,
-        when={"bonus": "bernstein"},
+        when={"bonus": "bernstein", "stationary": True},
+    ),
+    Guarantee(
+        paper=PAPER,
+        setting="episodic regret",
+        statement="regret O~(sqrt(K)): Theorems 1 and 2 with H S states; constants not confirmed",
+        assumptions="known rewards, c = 1",
+        exponent=0.5,
+        when={"stationary": False},
     ),
 )
 
@@ -184,32 +198,32 @@ GUARANTEES = (
 def _ucbvi(
     sim: Simulator,
     K: int,
-    counts: IntArray,
+    table: IntArray,
     bernstein: bool,
     L: float,
     c: float,
     rng: np.random.Generator,
 ) -> tuple[Array, Array, Array, IntArray, IntArray]:
-    """Run K episodes; stage h keeps its successor counts in ``n_next[counts[h]]``."""
+    """Run K episodes; stage h counts in ``table[h]``."""
     H, S, A = sim.r.shape
-    n_next = np.zeros((counts[H - 1] + 1, S, A, sim.prob.shape[3]), np.int64)
+    counts = new_counts(table, sim)
     N = np.zeros((H, S, A), np.int64)
-    Q, pi = _optimistic(sim)
+    visits = np.zeros((H + 1, S), np.int64)
+    W = np.full((H + 1, S), correction_term(0, S, A, H, L))
+    Q, pi = optimistic(sim)
     V = np.zeros((H + 1, S))
     V_pi = np.zeros((H + 1, S))
     value = np.empty(K)
     upper = np.empty(K)
-    current = 0.0
 
     for k in range(K):
         # plan
-        top = _plan(Q, V, pi, N, n_next, counts, sim, bernstein, L, c)
-        if k == 0:
-            top = H - 1
-        if top >= 0:
-            current = policy_value(sim, pi, V_pi, top)  # measurement
-        value[k] = current
-        upper[k] = np.sum(sim.mu * V[0])
+        top = _plan(Q, V, pi, counts, W, sim, bernstein, L, c)
+        if k == 0 or top >= 0:
+            value[k] = policy_value(sim, pi, V_pi, H - 1 if k == 0 else top)  # measurement
+        else:
+            value[k] = value[k - 1]
+        upper[k] = initial_value(sim, V)
 
         # act
         s = reset(sim, rng)
@@ -218,24 +232,12 @@ def _ucbvi(
             s_next, _, slot = step(sim, h, s, a, rng)
 
             # update
-            n_next[counts[h], s, a, slot] += 1
+            count(counts, h, s, a, slot)
             N[h, s, a] += 1
+            visits[h + 1, s_next] += 1
+            W[h + 1, s_next] = correction_term(visits[h + 1, s_next], S, A, H, L)
             s = s_next
     return value, upper, Q, pi, N
-
-
-@kernel
-def _optimistic(sim: Simulator) -> tuple[Array, IntArray]:
-    """Return Q = H - h where an action is available, -inf elsewhere, and its greedy policy."""
-    H, S, A = sim.r.shape
-    Q = np.empty((H, S, A))
-    pi = np.empty((H, S), np.int64)
-    for h in range(H):
-        for s in range(S):
-            for a in range(A):
-                Q[h, s, a] = H - h if sim.mask[s, a] else -np.inf
-            pi[h, s] = np.argmax(Q[h, s])
-    return Q, pi
 
 
 @kernel
@@ -243,9 +245,8 @@ def _plan(
     Q: Array,
     V: Array,
     pi: IntArray,
-    N: IntArray,
-    n_next: IntArray,
-    counts: IntArray,
+    counts: Counts,
+    W: Array,
     sim: Simulator,
     bernstein: bool,
     L: float,
@@ -255,27 +256,28 @@ def _plan(
     H, S, A = Q.shape
     top = -1
     for h in range(H - 1, -1, -1):
-        W = np.empty(S)  # correction terms of the next stage's states
-        if bernstein:
-            for s in range(S):
-                n = N[h + 1, s].sum() if h + 1 < H else 0
-                W[s] = correction_term(n, S, A, H, L)
+        n, P_hat, succ = counts.n[counts.table[h]], counts.P_hat[counts.table[h]], sim.succ[sim.stage[h]]
         for s in range(S):
+            best = 0
             for a in range(A):
-                seen = n_next[counts[h], s, a]
-                n = seen.sum()
-                if n == 0:
-                    continue
-                succ = sim.succ[sim.stage[h], s, a]
-                P_hat = seen / n
-                PV = expectation(P_hat, succ, V[h + 1])
-                if bernstein:
-                    variance = expectation(P_hat, succ, V[h + 1] ** 2) - PV**2
-                    b = bernstein_bonus(n, max(variance, 0.0), expectation(P_hat, succ, W), H, L)
-                else:
-                    b = hoeffding_bonus(n, H, L)
-                Q[h, s, a] = min(Q[h, s, a], float(H - h), sim.r[h, s, a] + PV + c * b)
-            best = np.argmax(Q[h, s])
+                if n[s, a] > 0:
+                    PV = 0.0
+                    PV2 = 0.0
+                    PW = 0.0
+                    for i in range(succ.shape[2]):
+                        p = P_hat[s, a, i]
+                        v = V[h + 1, succ[s, a, i]]
+                        PV += p * v
+                        if bernstein:
+                            PV2 += p * v**2
+                            PW += p * W[h + 1, succ[s, a, i]]
+                    if bernstein:
+                        b = bernstein_bonus(n[s, a], max(PV2 - PV**2, 0.0), PW, H, L)
+                    else:
+                        b = hoeffding_bonus(n[s, a], H, L)
+                    Q[h, s, a] = min(Q[h, s, a], float(H - h), sim.r[h, s, a] + PV + c * b)
+                if Q[h, s, a] > Q[h, s, best]:
+                    best = a
             if best != pi[h, s]:
                 pi[h, s] = best
                 top = max(top, h)

@@ -2,6 +2,9 @@
 
 import numpy as np
 
+from eluder.core.simulator import simulator
+from eluder.tabular.exploration._counts import Counts, table
+
 
 def optimal_value(mdp):
     """Return V* (H + 1, S) by backward induction."""
@@ -23,13 +26,28 @@ def dense_counts(n_next, sim):
     return dense
 
 
-def ucbvi_plan(Q, n_next, N, r, bonus, L, c):
+def random_counts(mdp, stationary, seed, high=4):
+    """Random counts by successor slot, of available pairs, with some pairs never visited."""
+    rng = np.random.default_rng(seed)
+    sim = simulator(mdp)
+    G = table(mdp.H, stationary)[-1] + 1
+    prob = np.broadcast_to(sim.prob, (G, *sim.prob.shape[1:])) if len(sim.prob) == 1 else sim.prob
+    seen = rng.random(prob.shape[:3]) < 0.8
+    return rng.integers(0, high, prob.shape) * (prob > 0) * (mdp.mask & seen)[..., None]
+
+
+def counts_of(n_next, table):
+    """The learner's counts with the given successor counts."""
+    n = n_next.sum(axis=-1)
+    return Counts(table, n, n_next, n_next / np.maximum(n, 1)[..., None])
+
+
+def ucbvi_plan(Q, n_next, visits, r, bonus, L, c):
     """Algorithms 2 to 4 of Azar et al. 2017; `n_next` (H, S, A, S) is what stage h counts with."""
     H, S, A = Q.shape
     Q = Q.copy()
     V = np.zeros((H + 1, S))
     for h in reversed(range(H)):
-        visits = N[h + 1].sum(axis=-1) if h + 1 < H else np.zeros(S)
         for s in range(S):
             for a in range(A):
                 n = n_next[h, s, a].sum()
@@ -42,7 +60,7 @@ def ucbvi_plan(Q, n_next, N, r, bonus, L, c):
                 else:
                     variance = P_hat @ (V[h + 1] - PV) ** 2
                     with np.errstate(divide="ignore"):
-                        W = np.minimum(100**2 * H**3 * S**2 * A * L**2 / visits, H**2)
+                        W = np.minimum(100**2 * H**3 * S**2 * A * L**2 / visits[h + 1], H**2)
                     b = np.sqrt(8 * L * variance / n) + 14 * H * L / (3 * n)
                     b += np.sqrt(8 * (P_hat @ W) / n)
                 Q[h, s, a] = min(Q[h, s, a], H - h, r[h, s, a] + PV + c * b)

@@ -5,6 +5,7 @@ import pytest
 
 from eluder.core.simulator import simulator
 from eluder.tabular.exploration import ucbvi
+from eluder.tabular.exploration._counts import table
 from eluder.tabular.exploration._ucbvi import (
     _plan,
     bernstein_bonus,
@@ -16,6 +17,7 @@ from eluder.tabular.exploration._ucbvi import (
 )
 from tests.instances import random_episodic
 from tests.tabular.exploration import naive
+from tests.tabular.exploration.naive import counts_of, random_counts
 
 
 def rng(seed=1):
@@ -38,7 +40,7 @@ def test_bonuses_by_hand():
 
 
 def test_bounds_by_hand():
-    L = log_term(2, 3, 100, 4, 0.1)
+    L = np.log(5 * 4 * 2 * 3 * 400 / 0.1)  # the theorems' ln(5 H S A T / delta), not the bonus's
     assert np.isclose(bound_hoeffding(2, 3, 4, 100, 0.1), 20 * 8 * L * np.sqrt(600) + 250 * 16 * 4 * 3 * L**2)
     assert np.isclose(
         bound_bernstein(2, 3, 4, 100, 0.1),
@@ -49,25 +51,44 @@ def test_bounds_by_hand():
 # --- definition ---
 
 
+def planned(mdp, stationary, bonus, n_next, visits, Q, L=0.7, c=0.1):
+    """Return what the kernel plans, and the definition, from the given counts."""
+    sim = simulator(mdp)
+    H, S, A = sim.r.shape
+    counts = counts_of(n_next, table(H, stationary))
+    W = np.array([[correction_term(n, S, A, H, L) for n in row] for row in visits])
+    naive_Q, naive_V = naive.ucbvi_plan(
+        Q, naive.dense_counts(n_next, sim)[counts.table], visits, sim.r, bonus, L, c
+    )
+    V, pi = np.zeros((H + 1, S)), np.zeros((H, S), np.int64)
+    top = _plan(Q, V, pi, counts, W, sim, bonus == "bernstein", L, c)
+    return (Q, V, pi, top), (naive_Q, naive_V)
+
+
 @pytest.mark.parametrize("bonus", ["hoeffding", "bernstein"])
 @pytest.mark.parametrize("stationary", [False, True])
 def test_plan_equals_definition(bonus, stationary):
     mdp = random_episodic(5, 3, 4, seed=3, stages=not stationary, masked=True)
-    sim = simulator(mdp)
-    H, S, A = sim.r.shape
-    counts = np.zeros(H, np.int64) if stationary else np.arange(H)
-    n_next = rng().integers(0, 4, (counts[-1] + 1, *sim.prob.shape[1:])) * (sim.prob[: counts[-1] + 1] > 0)
-    n_next[0, 0, 0] = 0
-    N = rng(4).integers(0, 2000, (H, S, A))
-    Q = np.where(mdp.mask, rng(2).random((H, S, A)) * H, -np.inf)
-    pi = np.zeros((H, S), np.int64)
-    n_next *= mdp.mask[..., None]
-    V = np.zeros((H + 1, S))
-    Q_naive, V_naive = naive.ucbvi_plan(Q, naive.dense_counts(n_next, sim)[counts], N, sim.r, bonus, 0.7, 0.1)
-    _plan(Q, V, pi, N, n_next, counts, sim, bonus == "bernstein", 0.7, 0.1)
-    np.testing.assert_allclose(Q, Q_naive)
-    np.testing.assert_allclose(V, V_naive)
-    np.testing.assert_array_equal(pi, Q_naive.argmax(axis=-1))
+    n_next = random_counts(mdp, stationary, seed=1)
+    Q = np.where(mdp.mask, rng(2).random((4, 5, 3)) * 4, -np.inf)
+    visits = rng(4).integers(0, 2 * 10**6, (5, 5)) * rng(5).integers(0, 2, (5, 5))
+    (Q, V, pi, top), (naive_Q, naive_V) = planned(mdp, stationary, bonus, n_next, visits, Q)
+    np.testing.assert_allclose(Q, naive_Q)
+    np.testing.assert_allclose(V, naive_V)
+    np.testing.assert_array_equal(pi, naive_Q.argmax(axis=-1))
+    assert top == max(np.flatnonzero(pi.any(axis=1)))  # the policy before was 0
+
+
+def test_shared_counts_refresh_the_bonus_of_every_stage():
+    """A visit at one stage lowers the bonus at all stages at the next plan."""
+    mdp = random_episodic(4, 2, 3, seed=6)
+    mdp = mdp._replace(r=mdp.r / 10)  # so that neither the last Q nor the cut-off at H - h binds
+    start = np.full((3, 4, 2), 1e9)
+    n_next = 1 + random_counts(mdp, True, seed=7)
+    (before, *_), _ = planned(mdp, True, "hoeffding", n_next, np.ones((4, 4)), start.copy(), c=1e-3)
+    n_next[0, 2, 1] *= 4  # the same empirical kernel, half the bonus
+    (after, *_), _ = planned(mdp, True, "hoeffding", n_next, np.ones((4, 4)), start.copy(), c=1e-3)
+    assert (after[:, 2, 1] < before[:, 2, 1]).all()
 
 
 # --- theorem ---
