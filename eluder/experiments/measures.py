@@ -1,0 +1,120 @@
+"""What is measured of a run: exact regret and sample complexity, without sampling noise."""
+
+import numpy as np
+
+from eluder.core import checks
+from eluder.core.exact import optimal_value
+from eluder.core.problems import DiscountedMDP, EpisodicMDP
+from eluder.core.results import OnlineResult
+from eluder.core.types import Array, IntArray
+
+__all__ = ["checkpoints", "regret", "sample_complexity"]
+
+
+def optimum(mdp: EpisodicMDP | DiscountedMDP) -> float:
+    """Return the optimal value from `mu` (episodic) or the optimal gain (average reward)."""
+    if isinstance(mdp, EpisodicMDP):
+        return float(mdp.mu @ optimal_value(mdp)[0])
+
+    from eluder.tabular.planning import average_policy_iteration
+
+    return float(average_policy_iteration(mdp).gain)
+
+
+def regret(result: OnlineResult, mdp: EpisodicMDP | DiscountedMDP) -> Array:
+    """Return the cumulative exact regret of a run.
+
+    Parameters
+    ----------
+    result : OnlineResult
+        What an exploring learner returned.
+    mdp : EpisodicMDP or DiscountedMDP
+        The problem it ran on; a `DiscountedMDP` is read as an average-reward problem.
+
+    Returns
+    -------
+    ndarray, shape (K,)
+        Entry k is ``sum_{j <= k} (V* - V^{pi_j})`` from `mu`, or ``sum_{j <= k} (gain* - r(s_j, a_j))``.
+
+    Notes
+    -----
+    Episodic: O(H S^2 A) for the optimal value, then O(K). The value of each executed policy is exact, so the
+    episodic regret never decreases; the average-reward regret can.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from eluder.core.problems import EpisodicMDP
+    >>> from eluder.core.results import OnlineResult
+    >>> mdp = EpisodicMDP(P=np.ones((1, 2, 1)), r=[[0.0, 1.0]], mu=[1.0], H=1)
+    >>> value, none = np.array([0.0, 1.0, 0.25]), np.zeros((1, 1), int)
+    >>> regret(OnlineResult(value, value, np.zeros((1, 1, 2)), none, none), mdp).tolist()
+    [1.0, 1.0, 1.75]
+    """
+    return np.cumsum(optimum(mdp) - result.value)
+
+
+def sample_complexity(result: OnlineResult, mdp: EpisodicMDP, eps: float) -> int | None:
+    """Return the number of episodes after which every policy played is eps-optimal.
+
+    Parameters
+    ----------
+    result : OnlineResult
+        What an exploring learner returned.
+    mdp : EpisodicMDP
+        The problem it ran on.
+    eps : float
+        Accuracy, > 0: a policy is eps-optimal if its exact value from `mu` is at least ``V* - eps``.
+
+    Returns
+    -------
+    int or None
+        The least n such that the policies of episodes n, ..., K - 1 (from 0) are all eps-optimal; None
+        (censored: more than K) if that of the last episode is not.
+
+    Raises
+    ------
+    ValueError
+        If `eps` is not positive, or `mdp` is not episodic.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from eluder.core.problems import EpisodicMDP
+    >>> from eluder.core.results import OnlineResult
+    >>> mdp = EpisodicMDP(P=np.ones((1, 2, 1)), r=[[0.0, 1.0]], mu=[1.0], H=1)
+    >>> value, none = np.array([1.0, 0.0, 0.95, 1.0]), np.zeros((1, 1), int)
+    >>> result = OnlineResult(value, value, np.zeros((1, 1, 2)), none, none)
+    >>> sample_complexity(result, mdp, 0.1), sample_complexity(result, mdp, 0.01)
+    (2, 3)
+    """
+    eps = checks.number("eps", eps, 0.0, open_low=True)
+    if not isinstance(mdp, EpisodicMDP):
+        raise ValueError("mdp must be an EpisodicMDP: steps of average reward have no policy value")
+    gap = optimum(mdp) - result.value
+    bad = np.flatnonzero(gap > eps)
+    after = int(bad[-1]) + 1 if bad.size else 0
+    return after if after < gap.size else None
+
+
+def checkpoints(K: int, most: int = 200) -> IntArray:
+    """Return the numbers of episodes at which curves are stored: at most `most`, evenly spaced in log k.
+
+    Parameters
+    ----------
+    K : int
+        Budget; the last checkpoint.
+    most : int, default=200
+        How many at most.
+
+    Returns
+    -------
+    ndarray of int
+        Increasing, from 1 to K.
+
+    Examples
+    --------
+    >>> checkpoints(1000, 4).tolist()
+    [1, 10, 100, 1000]
+    """
+    return np.unique(np.geomspace(1, K, most).round().astype(np.int64))

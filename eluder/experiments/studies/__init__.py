@@ -1,0 +1,1 @@
+"""Built-in studies: files of plain data, run by name."""
