@@ -259,8 +259,8 @@ def stratified_bootstrap(
 
     Notes
     -----
-    Percentile intervals are short for few runs: at level 95% the mean of R = 5, 10, 20 normal runs was covered
-    in 83%, 90%, 92% of simulations. With one run the interval is a point.
+    Percentile intervals are short for few runs: at level 95% the mean of R = 5, 10, 20 normal runs was
+    covered in 83%, 90%, 92% of simulations. With one run the interval is a point.
 
     References
     ----------
