@@ -56,7 +56,12 @@ def discounted():
     return random_discounted(S=4, A=3, gamma=0.9, seed=1, masked=True)
 
 
+def average():
+    return random_discounted(S=4, A=3, gamma=1.0, seed=1, masked=True, bernoulli=True)
+
+
 BUDGET = (({"K": 0}, "K must be at least 1"), ({"K": 2.5}, "K must be an integer"))
+STEPS = (({"T": 0}, "T must be at least 1"), ({"T": 2.5}, "T must be an integer"))
 RNG = (({"rng": 7}, "rng must be a numpy.random.Generator"),)
 DELTA = (({"delta": 0.0}, r"delta must be in \(0, 1\)"), ({"delta": float("nan")}, "delta must be in"))
 SCALE = (({"c": -1.0}, r"c must be in \[0, inf"), ({"c": float("inf")}, "c must be in"))
@@ -69,6 +74,12 @@ ALGORITHMS = [
         args=(200,),
         kwargs={"c": 0.02, "bonus": "bernstein"},
         errors=(*BUDGET, *RNG, *DELTA, *SCALE, ({"bonus": "x"}, "bonus must be 'hoeffding' or")),
+    ),
+    Row(
+        "tabular.exploration.ucrl2",
+        average,
+        args=(3000,),
+        errors=(*STEPS, *RNG, *DELTA),
     ),
     # --- tabular.planning ---
 ]
