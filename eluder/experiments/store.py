@@ -136,18 +136,14 @@ def read_cell(out: Path, cell: Cell) -> tuple[Record, dict[str, Any]] | None:
 
 
 def request(out: Path, config: Mapping[str, Any]) -> None:
-    """Record what is asked of a directory; refuse what does not agree with the cells it holds.
-
-    More seeds, problems or algorithms extend a study. Any other change is refused with a ValueError that says
-    what changed.
-    """
-    _refuse_changes(out, config)
+    """Record what is asked of a directory: more seeds, problems or algorithms extend it, no other change."""
+    refuse_changes(out, config)
     path = out / "studies" / f"{digest(config)[:32]}.json"
     if path.exists():
         return
     write(path, to_json(config))
     try:
-        _refuse_changes(out, config)  # another run may have begun meanwhile
+        refuse_changes(out, config)  # another run may have begun meanwhile
     except ValueError:
         path.unlink(missing_ok=True)
         raise
@@ -165,7 +161,8 @@ def _requests(out: Path) -> list[dict[str, Any]]:
     return [config for *_, config in sorted(found, key=lambda x: x[:2])]
 
 
-def _refuse_changes(out: Path, config: Mapping[str, Any]) -> None:
+def refuse_changes(out: Path, config: Mapping[str, Any]) -> None:
+    """Raise a ValueError that says what changed, if a directory holds cells of another study."""
     for old in _requests(out):
         changes = list(_changes(old, config))
         if changes:

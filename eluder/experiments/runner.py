@@ -1,0 +1,418 @@
+"""Run a study: every cell a pure function of its specification, side by side, stored as it finishes.
+
+A cell (one algorithm on one problem with one seed) gives the same bits in a thread, a process, on a cluster
+or alone: its generator is seeded by the hash of study, algorithm, problem and seed, and nothing else enters.
+
+Executors: anything with the interface of `concurrent.futures.Executor`. Dask::
+
+    client = distributed.Client("tcp://scheduler:8786")
+    run(study, executor=client.get_executor(pure=False))
+
+loky and mpi4py give such objects themselves. Ray needs these lines::
+
+    class RayExecutor(concurrent.futures.Executor):
+        def submit(self, fn, /, *args, **kwargs):
+            return ray.remote(fn).remote(*args, **kwargs).future()
+
+SLURM needs none: an array of jobs over one directory, each with
+``--shard $SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT`` (the array numbered from 0).
+"""
+
+import contextlib
+import functools
+import inspect
+import json
+import multiprocessing
+import os
+import platform
+import signal
+import subprocess
+import sys
+import threading
+import time
+import traceback
+import typing
+from collections.abc import Callable, Iterator
+from concurrent.futures import (
+    BrokenExecutor,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    as_completed,
+)
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+
+import eluder
+from eluder.core import checks
+from eluder.core.guarantees import guarantee
+from eluder.core.problems import EpisodicMDP
+from eluder.experiments import catalogue, store
+from eluder.experiments.measures import checkpoints, regret, sample_complexity
+from eluder.experiments.study import Cell, Study, build, cells, entropy, load_study, resolve
+
+__all__ = ["FailedCells", "run", "run_cell"]
+
+
+class FailedCells(RuntimeError):
+    """Some cells of a study raised; the others are stored."""
+
+
+def run(
+    study: Study | str | Path,
+    *,
+    out: str | Path | None = None,
+    seeds: int | None = None,
+    jobs: int | None = None,
+    executor: Executor | str | None = None,
+    shard: tuple[int, int] | None = None,
+    resume: bool = True,
+    progress: bool = True,
+) -> store.Table:
+    """Run what is missing of a study and return its table.
+
+    Parameters
+    ----------
+    study : Study, str or Path
+        The study, its file, or the name of a built-in one.
+    out : str or Path, optional
+        Directory of the results, ``runs/<name>`` by default. Several runs may share it.
+    seeds : int, optional
+        Replaces the study's number of seeds.
+    jobs : int, optional
+        Cells at a time; by default as many as there are CPUs.
+    executor : concurrent.futures.Executor or str, optional
+        Where cells run: "threads", "processes", "dask:<address of a scheduler>", or an executor of yours. By
+        default threads, since our kernels release the interpreter; processes if the study names functions
+        of its own.
+    shard : tuple of two int, optional
+        (i, n): only every n-th cell, from the i-th (0 <= i < n).
+    resume : bool, default=True
+        Keep finished cells; False runs all again.
+    progress : bool, default=True
+        Show a progress bar.
+
+    Returns
+    -------
+    Table
+        All finished cells in `out`, also written there as CSV.
+
+    Raises
+    ------
+    ValueError
+        If the study, a name, a parameter or the shard is wrong, or `out` holds another study.
+    FailedCells
+        If cells raised: their tracebacks are on stderr, all others are stored.
+
+    Notes
+    -----
+    Killed at any time, the same call runs only what is missing, and the table equals that of an undisturbed
+    run but for seconds.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> study = Study(problems={"R": ("river_swim", {"S": 6, "H": 20})}, algorithms={"U": "ucbvi"}, budget=5)
+    >>> with tempfile.TemporaryDirectory() as out:
+    ...     table = run(study, out=out, seeds=2, progress=False)
+    >>> len(table.cells)
+    2
+    """
+    if not isinstance(study, Study):
+        study = load_study(study)
+    if seeds is not None:
+        study = replace(study, seeds=seeds)
+    study = resolve(study)
+    config = study.config()
+    out = Path(out) if out is not None else Path("runs") / study.name
+    mine = _shard(cells(config), shard)
+    todo = [cell for cell in mine if not resume or store.read_cell(out, cell) is None]
+    store.refuse_changes(out, config)
+    theories = {_pair(cell): theory(cell) for cell in cells({**config, "seeds": 1})}
+
+    with _bar(len(mine), len(mine) - len(todo), progress) as bar:
+        bar.set_postfix_str("compiling")
+        for cell in {_pair(cell): cell for cell in todo}.values():
+            _warm(cell)
+        bar.set_postfix_str("")
+        store.request(out, config)
+        for names, statement in theories.items():
+            if statement is not None:
+                store.write(store.theory_file(out, *names), store.to_json(statement))
+        with opened(executor or _default(study), jobs) as pool:
+            failed = _run_all(todo, out, pool, bar)
+    table = store.consolidate(out)
+    if study.score is not None:
+        store.write(out / "score.csv", study.score(table.cells).to_csv().encode())
+    if failed:
+        raise FailedCells(f"{len(failed)} of {len(mine)} cells failed: {'; '.join(failed)}")
+    return table
+
+
+def _shard(every: list[Cell], shard: tuple[int, int] | None) -> list[Cell]:
+    if shard is None:
+        return every
+    n = checks.integer("shard's n", shard[1])
+    return every[checks.integer("shard's i", shard[0], 0, n - 1) :: n]
+
+
+def _pair(cell: Cell) -> tuple[str, str]:
+    return cell["problem"][0], cell["algorithm"][0]
+
+
+def _default(study: Study) -> str:
+    """Threads for our kernels, which release the interpreter; processes for what may not."""
+    return "processes" if any(":" in name for name, _ in study.algorithms.values()) else "threads"
+
+
+def _bar(total: int, done: int, progress: bool) -> Any:
+    from tqdm.auto import tqdm
+
+    return tqdm(total=total, initial=done, disable=not progress, unit="cell", file=sys.stderr)
+
+
+def _run_all(todo: list[Cell], out: Path, pool: Executor, bar: Any) -> list[str]:
+    """Run cells and store each as it finishes; return the names of those that failed."""
+    failed = []
+    waiting: dict[Future[Any], Cell] = {}
+    try:
+        waiting.update({pool.submit(run_cell, cell): cell for cell in todo})
+        for future in as_completed(waiting):
+            cell = waiting[future]
+            try:
+                store.write_cell(out, cell, *future.result())
+            except BrokenExecutor:  # a worker died, and with it all that wait: the next call goes on
+                raise
+            except Exception as error:
+                failed.append(f"{' / '.join(_pair(cell))} / seed {cell['seed']}")
+                bar.write(f"{failed[-1]} failed:\n{_trace(error)}", file=sys.stderr)
+            bar.update()
+    finally:
+        for future in waiting:
+            future.cancel()
+    return failed
+
+
+def _trace(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error))
+
+
+def _warm(cell: Cell) -> None:
+    """Compile before the cells start, and refuse parameters that the algorithm refuses."""
+    try:
+        _warm_up(json.dumps([cell["problem"], cell["algorithm"], cell["epsilons"]]))
+    except ValueError as error:
+        raise ValueError(f"{' / '.join(_pair(cell))}: {error}") from error
+    except Exception:
+        pass  # the cells will say so, each for itself
+
+
+@functools.lru_cache(maxsize=256)
+def _warm_up(pair: str) -> None:
+    """Play one episode, once per process, so that no cell's seconds hold a compilation."""
+    problem, algorithm, epsilons = json.loads(pair)
+    cell = {"study": "", "problem": problem, "algorithm": algorithm, "epsilons": epsilons}
+    _play({**cell, "budget": 1, "seed": 0})
+
+
+def run_cell(cell: Cell) -> tuple[store.Record, dict[str, Any]]:
+    """Run one cell.
+
+    Parameters
+    ----------
+    cell : dict
+        Its specification, one of ``cells(config)``.
+
+    Returns
+    -------
+    record : dict of ndarray
+        ``k`` and ``regret`` of shape (<= 200,), ``sample_complexity`` of shape (number of accuracies,): a
+        pure function of `cell`.
+    provenance : dict
+        CPU seconds, versions and commit.
+
+    Examples
+    --------
+    >>> cell = {"study": "s", "problem": ["R", "river_swim", {"S": 6, "H": 20}], "seed": 0,
+    ...         "algorithm": ["U", "ucbvi", {}], "budget": 5, "epsilons": []}
+    >>> run_cell(cell)[0]["k"].tolist()
+    [1, 2, 3, 4, 5]
+    """
+    _warm_up(json.dumps([cell["problem"], cell["algorithm"], cell["epsilons"]]))
+    record, seconds = _play(cell)
+    versions = {"python": platform.python_version(), "numpy": np.__version__, "numba": numba.__version__}
+    return record, {"seconds": seconds, "version": eluder.__version__, "commit": commit(), **versions}
+
+
+def _play(cell: Cell) -> tuple[store.Record, float]:
+    """Return what a cell measures, and the CPU seconds of its thread."""
+    mdp = _problem(json.dumps(cell["problem"][1:]))
+    _, name, params = cell["algorithm"]
+    rng = np.random.default_rng(entropy(cell))
+    start = time.thread_time()
+    result = _algorithm(name)(mdp, cell["budget"], **params, rng=rng)
+    seconds = time.thread_time() - start
+    if not np.isfinite(result.value).all():
+        raise FloatingPointError(f"value[{int(np.argmin(np.isfinite(result.value)))}] is not finite")
+    k = checkpoints(cell["budget"])
+    accuracies = [sample_complexity(result, mdp, eps) for eps in cell["epsilons"]]
+    record = {
+        "k": k,
+        "regret": regret(result, mdp)[k - 1],
+        "sample_complexity": np.array([np.nan if n is None else n for n in accuracies], np.float64),
+    }
+    return record, seconds
+
+
+@functools.lru_cache(maxsize=32)
+def _problem(component: str) -> Any:
+    return build(*json.loads(component))
+
+
+def _algorithm(name: str) -> Callable[..., Any]:
+    return catalogue.find("algorithm", name, catalogue.functions("eluder.tabular.exploration"))
+
+
+def theory(cell: Cell) -> dict[str, Any] | None:
+    """Return what the theorem of a cell's algorithm says of its problem; None if nothing is declared.
+
+    Raises ValueError where the problem cannot be built, or is not of the kind the algorithm plays.
+    """
+    label, *component = cell["problem"]
+    algorithm, name, params = cell["algorithm"]
+    try:
+        mdp = _problem(json.dumps(component))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{label}: {error}") from None
+    function = _algorithm(name)
+    hints = typing.get_type_hints(function)
+    wanted = hints.get(next(iter(inspect.signature(function).parameters)))
+    if isinstance(wanted, type) and not isinstance(mdp, wanted):
+        kinds = f"{algorithm} plays {wanted.__name__}, {label} is {type(mdp).__name__}"
+        raise ValueError(f"{kinds} (H gives episodes, gamma an endless problem)")
+    try:
+        g = guarantee(function, **params)
+    except ValueError:
+        g = None
+    if g is None:
+        return None
+    paper = f"{g.paper.authors}. {g.paper.title}. {g.paper.venue} {g.paper.year}."
+    k, bound = _bound(g.bound, mdp, cell["budget"], params.get("delta"))
+    return {
+        "exponent": g.exponent,
+        "statement": g.statement,
+        "paper": f"{paper} arXiv:{g.paper.arxiv}" if g.paper.arxiv else paper,
+        "setting": g.setting,
+        "assumptions": g.assumptions,
+        "applies": params.get("c", 1) == 1,
+        "k": k,
+        "bound": bound,
+    }
+
+
+def _bound(
+    bound: Callable[..., float] | None, mdp: Any, K: int, delta: float | None
+) -> tuple[list[int], list[float]]:
+    """Evaluate a theorem's bound at the checkpoints; empty where there is none."""
+    if bound is None:
+        return [], []
+    S, A = mdp.mask.shape
+    size: dict[str, Any] = {"S": S, "A": A}
+    needs = inspect.signature(bound).parameters
+    if isinstance(mdp, EpisodicMDP):
+        size["H"] = mdp.H
+    elif "D" in needs:
+        from eluder.core.exact import diameter
+
+        size["D"] = diameter(mdp)
+    budget = "K" if "K" in needs else "T"
+    if delta is not None:
+        size["delta"] = delta
+    if not set(needs) <= {*size, budget}:
+        return [], []
+    curve = [
+        (int(k), float(bound(**{n: {**size, budget: int(k)}[n] for n in needs}))) for k in checkpoints(K)
+    ]
+    finite = [(k, b) for k, b in curve if np.isfinite(b)]
+    return [k for k, _ in finite], [b for _, b in finite]
+
+
+@functools.cache
+def commit() -> str:
+    """Return the commit of the package's sources, with "+" if they were edited; empty outside a checkout."""
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(Path(eluder.__file__).parent), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.strip()
+
+    try:
+        if not git("ls-files", "__init__.py"):
+            return ""
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--", ".") else "")
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+@contextlib.contextmanager
+def opened(executor: Executor | str, jobs: int | None) -> Iterator[Executor]:
+    """Give the executor that `run` was asked for; close it afterwards if it is ours."""
+    if not isinstance(executor, str):
+        if not callable(getattr(executor, "submit", None)):
+            raise ValueError(f"executor must have the method submit, got {executor!r}")
+        yield executor
+        return
+    if jobs is None:
+        jobs = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    jobs = checks.integer("jobs", jobs)
+    kind, _, address = executor.partition(":")
+    pool: Executor
+    with contextlib.ExitStack() as stack:
+        if kind == "threads":
+            pool = ThreadPoolExecutor(jobs)
+        elif kind == "processes":
+            stack.enter_context(_one_thread_each())
+            spawn = multiprocessing.get_context("spawn")
+            pool = ProcessPoolExecutor(jobs, mp_context=spawn, initializer=_worker)
+        elif kind == "dask" and address:
+            from distributed import Client
+
+            pool = stack.enter_context(Client(address)).get_executor(pure=False)
+        else:
+            raise ValueError(f"executor must be threads, processes or dask:<address>, got {executor!r}")
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        pool.shutdown()
+
+
+@contextlib.contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Let worker processes started in here use one thread each for their linear algebra."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+    added = [n for n in names if n not in os.environ]
+    os.environ.update(dict.fromkeys(added, "1"))
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
+
+
+def _worker() -> None:
+    """Prepare a worker process: the parent handles Ctrl-C, and no worker outlives it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
