@@ -107,6 +107,10 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
 
     @contextlib.contextmanager
     def _guard_against_spurious_io_errors(self) -> Iterator[None]:
-        # A read-only, full or damaged cache costs a compilation, never a crash.
-        with contextlib.suppress(Exception):
+        # A read-only, full or damaged cache costs a compilation, never a crash. A damaged index would be
+        # read again and again: it is removed, and the next save writes a new one.
+        try:
             yield
+        except Exception:
+            with contextlib.suppress(OSError):
+                os.remove(self._cache_file._index_path)
