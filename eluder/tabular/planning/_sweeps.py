@@ -1,0 +1,336 @@
+"""What the planners share: the memory layouts of a kernel, the Bellman sweep, and the certificate.
+
+A sweep computes ``Q = r + gamma P V``, ``TV = max_a Q`` and the extremes of ``d = TV - V``. From these alone
+(MacQueen 1966; Porteus 1971) ::
+
+    TV + gamma/(1-gamma) min d  <=  V*  <=  TV + gamma/(1-gamma) max d,
+
+so the midpoint of the two bounds is at most ``gamma/(1-gamma) (max d - min d)/2`` away from V*. The
+certificate below is that number with what rounding, and rows that sum to 1 only nearly, can add to it.
+"""
+
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.sparse
+
+from eluder.core import checks
+from eluder.core.kernels import kernel
+from eluder.core.problems import DiscountedMDP
+from eluder.core.results import PlanResult
+from eluder.core.types import Array, IntArray
+
+MAX_UNROLL = 16  # longest rows for which a kernel is compiled with its own row length
+EPS = float(np.finfo(np.float64).eps)
+
+
+class Rows(NamedTuple):
+    """Sparse rows. `unroll` is a tuple of length b if each row has b entries, so that the compiler knows b.
+
+    With an empty `unroll` row i lies at ``indptr[i]:indptr[i + 1]``, else at ``b * i : b * (i + 1)``.
+    """
+
+    indptr: IntArray
+    succ: Any  # uint32: half the traffic of int64, and no test for negative indices
+    prob: Array
+    unroll: tuple[int, ...]
+
+
+class Dense(NamedTuple):
+    """Dense rows, shape (number of rows, S)."""
+
+    P: Array
+
+
+class Certificate(NamedTuple):
+    """V* is within `gap` of ``TV + shift``; `floor` is the part of it that more sweeps cannot remove."""
+
+    shift: float
+    gap: float
+    floor: float
+    span: float
+
+
+class Bellman(NamedTuple):
+    """A discounted problem laid out for sweeps, with the arrays that a sweep fills."""
+
+    rows: Any  # Rows or Dense
+    r: Array
+    gamma: float
+    error: float
+    Q: Array
+    TV: Array
+    pi: IntArray
+
+
+def bellman(mdp: DiscountedMDP, gamma: float | None = None, *, sparse: bool = False) -> Bellman:
+    """Lay out `mdp`; with `sparse` also a dense kernel, for algorithms that visit single states."""
+    S, A = mdp.r.shape
+    dense = sparse and not scipy.sparse.issparse(mdp.P)
+    rows = layout(scipy.sparse.csr_array(mdp.P.reshape(S * A, S)) if dense else mdp.P)
+    r = mdp.r if mdp.mask.all() else np.where(mdp.mask, mdp.r, -np.inf)  # no sweep chooses -inf
+    gamma = mdp.gamma if gamma is None else gamma
+    return Bellman(rows, r, gamma, row_error(rows), np.empty((S, A)), np.empty(S), np.empty(S, np.int64))
+
+
+# --- layout ---
+
+
+def layout(P: Any) -> Rows | Dense:
+    """Lay out a kernel, (S, A, S) or sparse (S * A, S), by rows ``s * A + a``; without a copy if possible."""
+    if isinstance(P, np.ndarray):
+        return Dense(P.reshape(-1, P.shape[-1]))
+    length = np.diff(P.indptr)
+    b = int(length.max())
+    succ = P.indices.astype(np.uint32, copy=False) if P.indices.itemsize > 4 else P.indices.view(np.uint32)
+    if b > MAX_UNROLL or b * length.size > 2 * P.nnz:
+        return Rows(P.indptr.astype(np.int64), succ, P.data, ())
+    if P.nnz == b * length.size:
+        return Rows(np.zeros(1, np.int64), succ, P.data, (0,) * b)
+    succ, prob = _pad(P.indptr.astype(np.int64), succ, P.data, b)
+    return Rows(np.zeros(1, np.int64), succ, prob, (0,) * b)
+
+
+@kernel
+def _pad(indptr: IntArray, succ: Any, prob: Array, b: int) -> tuple[Any, Array]:
+    """Return rows of equal length b; unused slots repeat the first successor with probability 0."""
+    n = indptr.size - 1
+    succ_b = np.empty(n * b, np.uint32)
+    prob_b = np.zeros(n * b)
+    for i in range(n):
+        start = indptr[i]
+        m = indptr[i + 1] - start
+        for j in range(b):
+            if j < m:
+                prob_b[i * b + j] = prob[start + j]
+                succ_b[i * b + j] = succ[start + j]
+            else:
+                succ_b[i * b + j] = succ[start]
+    return succ_b, prob_b
+
+
+def compact(rows: Rows | Dense, pi: IntArray, A: int) -> Rows | Dense:
+    """Copy the rows that a deterministic policy uses, so that its sweeps read memory in order."""
+    chosen = np.arange(pi.size) * A + pi
+    if isinstance(rows, Dense):
+        return Dense(rows.P[chosen])
+    return Rows(*_compact(rows, chosen), rows.unroll)
+
+
+@kernel
+def _compact(rows: Rows, chosen: IntArray) -> tuple[IntArray, Any, Array]:
+    """Return indptr, succ and prob of the chosen rows."""
+    b = len(rows.unroll)
+    n = chosen.size
+    if b > 0:
+        succ = np.empty(n * b, np.uint32)
+        prob = np.empty(n * b)
+        for i in range(n):
+            start = chosen[i] * b
+            for j in range(len(rows.unroll)):
+                succ[i * b + j] = rows.succ[start + j]
+                prob[i * b + j] = rows.prob[start + j]
+        return rows.indptr, succ, prob
+    indptr = np.zeros(n + 1, np.int64)
+    for i in range(n):
+        indptr[i + 1] = indptr[i] + rows.indptr[chosen[i] + 1] - rows.indptr[chosen[i]]
+    succ = np.empty(indptr[n], np.uint32)
+    prob = np.empty(indptr[n])
+    for i in range(n):
+        start = rows.indptr[chosen[i]]
+        for j in range(indptr[i + 1] - indptr[i]):
+            succ[indptr[i] + j] = rows.succ[start + j]
+            prob[indptr[i] + j] = rows.prob[start + j]
+    return indptr, succ, prob
+
+
+# --- sweeps ---
+
+
+@kernel
+def expectation(rows: Rows, i: int, V: Array) -> float:
+    """Return ``sum_s' P[i, s'] V[s']`` of row i."""
+    total = 0.0
+    b = len(rows.unroll)
+    if b > 0:
+        start = i * b
+        for j in range(len(rows.unroll)):
+            total += rows.prob[start + j] * V[rows.succ[start + j]]
+    else:
+        for j in range(np.uint64(rows.indptr[i]), np.uint64(rows.indptr[i + 1])):  # 4 x faster than signed
+            total += rows.prob[j] * V[rows.succ[j]]
+    return total
+
+
+def sweep(b: Bellman, V: Array) -> tuple[float, float]:
+    """Fill ``b.Q`` (S, A), ``b.TV`` (S,) and the greedy ``b.pi`` (S,); return min and max of ``TV - V``."""
+    if isinstance(b.rows, Dense):
+        np.dot(b.rows.P, V, out=b.Q.reshape(-1))
+        return _greedy(b.r, b.gamma, V, b.Q, b.TV, b.pi)
+    return _sweep(b.rows, b.r, b.gamma, V, b.Q, b.TV, b.pi)
+
+
+def improve(b: Bellman, V: Array) -> Certificate:
+    """Sweep once and certify ``TV + shift``."""
+    return certificate(b.gamma, *sweep(b, V), b.error, float(np.abs(V).max()))
+
+
+@kernel
+def _sweep(
+    rows: Rows, r: Array, gamma: float, V: Array, Q: Array, TV: Array, pi: IntArray
+) -> tuple[float, float]:
+    """Fill `Q`, `TV` and `pi` in place."""
+    S, A = r.shape
+    low = np.inf
+    high = -np.inf
+    for s in range(S):
+        best = -np.inf
+        arg = 0
+        for a in range(A):
+            q = r[s, a] + gamma * expectation(rows, s * A + a, V)
+            Q[s, a] = q
+            if q > best:
+                best = q
+                arg = a
+        TV[s] = best
+        pi[s] = arg
+        low = min(low, best - V[s])
+        high = max(high, best - V[s])
+    return low, high
+
+
+@kernel
+def _greedy(r: Array, gamma: float, V: Array, Q: Array, TV: Array, pi: IntArray) -> tuple[float, float]:
+    """Turn `Q`, which holds ``P V``, into ``r + gamma P V`` in place, and fill `TV` and `pi`."""
+    S, A = r.shape
+    low = np.inf
+    high = -np.inf
+    for s in range(S):
+        best = -np.inf
+        arg = 0
+        for a in range(A):
+            q = r[s, a] + gamma * Q[s, a]
+            Q[s, a] = q
+            if q > best:
+                best = q
+                arg = a
+        TV[s] = best
+        pi[s] = arg
+        low = min(low, best - V[s])
+        high = max(high, best - V[s])
+    return low, high
+
+
+def evaluate(rows: Rows | Dense, r: Array, gamma: float, V: Array, sweeps: int, target: float) -> int:
+    """Replace `V` by ``r + gamma P V`` up to `sweeps` times, until it moves by a span of at most `target`."""
+    W = np.empty_like(V)
+    if isinstance(rows, Rows):
+        return _evaluate(rows, r, gamma, V, W, sweeps, target)
+    for k in range(sweeps):
+        np.dot(rows.P, V, out=W)
+        W *= gamma
+        W += r
+        V -= W
+        span = np.ptp(V)
+        V[:] = W
+        if span <= target:
+            return k + 1
+    return sweeps
+
+
+@kernel
+def _evaluate(rows: Rows, r: Array, gamma: float, V: Array, W: Array, sweeps: int, target: float) -> int:
+    """Sweep in place, with `W` as work space."""
+    S = r.size
+    for k in range(sweeps):
+        low = np.inf
+        high = -np.inf
+        for s in range(S):
+            W[s] = r[s] + gamma * expectation(rows, s, V)
+            low = min(low, W[s] - V[s])
+            high = max(high, W[s] - V[s])
+        for s in range(S):
+            V[s] = W[s]
+        if high - low <= target:
+            return k + 1
+    return sweeps
+
+
+# --- certificate ---
+
+
+def row_error(rows: Rows | Dense) -> float:
+    """Return how far a row may be from summing to 1, rounding of its dot products included."""
+    if isinstance(rows, Dense):
+        ones = np.ones(rows.P.shape[1])
+        return float(np.abs(rows.P @ ones - 1).max() + 2 * EPS * ones.size)
+    n = rows.prob.size // len(rows.unroll) if rows.unroll else rows.indptr.size - 1
+    longest = len(rows.unroll) or int(np.diff(rows.indptr).max())
+    return float(_row_error(rows, n) + 2 * EPS * longest)
+
+
+@kernel
+def _row_error(rows: Rows, n: int) -> float:
+    """Return the largest distance of a row's sum from 1."""
+    b = len(rows.unroll)
+    worst = 0.0
+    for i in range(n):
+        total = 0.0
+        if b > 0:
+            for j in range(len(rows.unroll)):
+                total += rows.prob[i * b + j]
+        else:
+            for j in range(np.uint64(rows.indptr[i]), np.uint64(rows.indptr[i + 1])):
+                total += rows.prob[j]
+        worst = max(worst, abs(total - 1.0))
+    return worst
+
+
+def certificate(gamma: float, low: float, high: float, error: float, size: float) -> Certificate:
+    """Turn ``low <= TV - V <= high`` into a bound on the distance of ``TV + shift`` from V*.
+
+    `error` is that of `row_error`, `size` the largest abs of V. With c = (low + high)/2/(1-gamma) and
+    W = V + c one has ``|TW - W| <= (high - low)/2 + gamma error |c| + error size``, the last for rounding.
+    """
+    span = high - low
+    c = 0.5 * (low + high) / (1.0 - gamma)
+    up = gamma * (1.0 + error)
+    if up >= 1.0:
+        return Certificate(gamma * c, np.inf, np.inf, span)
+    noise = error * (2.0 * abs(c) + size)
+    floor = noise / (1.0 - up)
+    return Certificate(gamma * c, up / (1.0 - up) * 0.5 * span + floor, floor, span)
+
+
+def enough(cert: Certificate, tol: float) -> bool:
+    """Tell whether to stop: `tol` is reached, or rounding forbids to."""
+    return cert.gap <= max(tol, 2.0 * cert.floor)
+
+
+def finish(b: Bellman, cert: Certificate, num_iter: int, tol: float, advice: str) -> PlanResult:
+    """Return the last sweep with its certificate."""
+    text = status(cert, tol, num_iter, advice)
+    return PlanResult(b.TV + cert.shift, b.Q + cert.shift, b.pi, num_iter, cert.gap, text)
+
+
+def status(cert: Certificate, tol: float, num_iter: int, advice: str) -> str:
+    """Return "converged", or a text that says what to try, with a warning."""
+    if cert.gap <= tol:
+        return "converged"
+    if cert.gap <= 4.0 * cert.floor:
+        text = f"stopped at gap {cert.gap:.3g}: double precision allows no more here; ask for a larger tol"
+    else:
+        text = f"not converged: gap {cert.gap:.3g} > tol {tol:.3g} after {num_iter} iterations; {advice}"
+    warnings.warn(text, RuntimeWarning, stacklevel=4)
+    return text
+
+
+# --- arguments ---
+
+
+def check_discounted(mdp: DiscountedMDP, tol: float, max_iter: int) -> tuple[float, int]:
+    """Check what all planners for discounted problems check."""
+    if mdp.gamma >= 1.0:
+        raise ValueError("gamma must be below 1; for the average reward use relative_value_iteration")
+    return checks.number("tol", tol, 0.0, open_low=True), checks.integer("max_iter", max_iter)
