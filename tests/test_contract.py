@@ -81,6 +81,13 @@ ALGORITHMS = [
         args=(3000,),
         errors=(*STEPS, *RNG, *DELTA),
     ),
+    Row(
+        "tabular.exploration.ucb_q_learning",
+        episodic,
+        args=(200,),
+        kwargs={"c": 0.02, "bonus": "bernstein"},
+        errors=(*BUDGET, *RNG, *DELTA, *SCALE, ({"bonus": "x"}, "bonus must be 'hoeffding' or")),
+    ),
     # --- tabular.planning ---
 ]
 IDS = [row.name for row in ALGORITHMS]

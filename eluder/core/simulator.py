@@ -19,6 +19,7 @@ __all__ = [
     "Simulator",
     "expectation",
     "policy_value",
+    "repair_policy_value",
     "reset",
     "simulator",
     "step",
@@ -139,6 +140,34 @@ def policy_value(sim: Simulator, pi: IntArray, V: Array, top: int) -> float:
         for s in range(S):
             a = pi[h, s]
             V[h, s] = sim.r[h, s, a] + expectation(sim.prob[g, s, a], sim.succ[g, s, a], V[h + 1])
+    total = 0.0
+    for s in range(S):
+        total += sim.mu[s] * V[0, s]
+    return total
+
+
+@kernel
+def repair_policy_value(sim: Simulator, pi: IntArray, V: Array, changed: IntArray, current: float) -> float:
+    """Return the exact value, as `policy_value` does, after a small change of the policy.
+
+    The policy changed at most in the state ``changed[h]`` of each stage (-1: nowhere), and `current` is the
+    value before. `V` is repaired in place: a stage is computed again only if a value of the next one moved.
+    """
+    H, S = pi.shape
+    moved = False
+    for h in range(H - 1, -1, -1):
+        low, high = (0, S) if moved else (changed[h], changed[h] + 1)
+        if high == 0:
+            continue
+        moved = False
+        g = sim.stage[h]
+        for s in range(low, high):
+            a = pi[h, s]
+            v = sim.r[h, s, a] + expectation(sim.prob[g, s, a], sim.succ[g, s, a], V[h + 1])
+            moved = moved or v != V[h, s]
+            V[h, s] = v
+    if not moved:
+        return current
     total = 0.0
     for s in range(S):
         total += sim.mu[s] * V[0, s]

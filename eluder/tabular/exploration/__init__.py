@@ -1,6 +1,7 @@
 """Online exploration in tabular problems."""
 
+from eluder.tabular.exploration._ucb_q_learning import ucb_q_learning
 from eluder.tabular.exploration._ucbvi import ucbvi
 from eluder.tabular.exploration._ucrl2 import ucrl2
 
-__all__ = ["ucbvi", "ucrl2"]
+__all__ = ["ucb_q_learning", "ucbvi", "ucrl2"]

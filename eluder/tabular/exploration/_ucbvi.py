@@ -42,7 +42,15 @@ from eluder.core.problems import EpisodicMDP
 from eluder.core.results import OnlineResult
 from eluder.core.simulator import Simulator, policy_value, reset, simulator, step
 from eluder.core.types import Array, IntArray
-from eluder.tabular.exploration._counts import Counts, count, initial_value, new_counts, optimistic, table
+from eluder.tabular.exploration._shared import (
+    Counts,
+    count,
+    greedy,
+    initial_value,
+    new_counts,
+    optimistic,
+    table,
+)
 
 __all__ = ["ucbvi"]
 
@@ -258,7 +266,6 @@ def _plan(
     for h in range(H - 1, -1, -1):
         n, P_hat, succ = counts.n[counts.table[h]], counts.P_hat[counts.table[h]], sim.succ[sim.stage[h]]
         for s in range(S):
-            best = 0
             for a in range(A):
                 if n[s, a] > 0:
                     PV = 0.0
@@ -276,8 +283,7 @@ def _plan(
                     else:
                         b = hoeffding_bonus(n[s, a], H, L)
                     Q[h, s, a] = min(Q[h, s, a], float(H - h), sim.r[h, s, a] + PV + c * b)
-                if Q[h, s, a] > Q[h, s, best]:
-                    best = a
+            best = greedy(Q[h, s])
             if best != pi[h, s]:
                 pi[h, s] = best
                 top = max(top, h)

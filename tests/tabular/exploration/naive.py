@@ -3,7 +3,7 @@
 import numpy as np
 
 from eluder.core.simulator import simulator
-from eluder.tabular.exploration._counts import Counts, table
+from eluder.tabular.exploration._shared import Counts, table
 
 
 def optimal_value(mdp):
@@ -15,6 +15,17 @@ def optimal_value(mdp):
     for h in reversed(range(mdp.H)):
         V[h] = np.where(mdp.mask, r[h] + P[h] @ V[h + 1], -np.inf).max(axis=1)
     return V
+
+
+def value(mdp, pi):
+    """Return the value from mu of a deterministic policy, by backward induction."""
+    S, A = mdp.mask.shape
+    P = np.broadcast_to(mdp.P, (mdp.H, S, A, S))
+    r = np.broadcast_to(mdp.r, (mdp.H, S, A))
+    V = np.zeros(S)
+    for h in reversed(range(mdp.H)):
+        V = r[h][np.arange(S), pi[h]] + P[h][np.arange(S), pi[h]] @ V
+    return mdp.mu @ V
 
 
 def dense_counts(n_next, sim):
@@ -66,3 +77,31 @@ def ucbvi_plan(Q, n_next, visits, r, bonus, L, c):
                 Q[h, s, a] = min(Q[h, s, a], H - h, r[h, s, a] + PV + c * b)
             V[h, s] = Q[h, s].max()
     return Q, V
+
+
+class UCBQLearning:
+    """Algorithms 1 and 2 of Jin et al. 2018, with H - h for H and c for c1 and c2."""
+
+    def __init__(self, Q, V, N, mu, sigma, beta, bonus, iota, c):
+        self.Q, self.V, self.N = Q.copy(), V.copy(), N.copy()
+        self.mu, self.sigma, self.beta = mu.copy(), sigma.copy(), beta.copy()
+        self.bonus, self.iota, self.c = bonus, iota, c
+
+    def update(self, h, s, a, r, s_next):
+        H, S, A = self.Q.shape
+        i = h, s, a
+        self.N[i] += 1
+        t = self.N[i]
+        alpha = (H + 1) / (H + t)
+        if self.bonus == "hoeffding":
+            b = self.c * np.sqrt(H**3 * self.iota / t)
+        else:
+            self.mu[i] += self.V[h + 1, s_next]
+            self.sigma[i] += self.V[h + 1, s_next] ** 2
+            W = (self.sigma[i] - self.mu[i] ** 2 / t) / t
+            first = np.sqrt(H / t * (W + H) * self.iota) + np.sqrt(H**7 * S * A) * self.iota / t
+            beta = self.c * min(first, np.sqrt(H**3 * self.iota / t))
+            b = (beta - (1 - alpha) * self.beta[i]) / (2 * alpha)
+            self.beta[i] = beta
+        self.Q[i] = (1 - alpha) * self.Q[i] + alpha * (r + self.V[h + 1, s_next] + b)
+        self.V[h, s] = min(H - h, self.Q[h, s].max())

@@ -5,7 +5,7 @@ import pytest
 
 from eluder.core.simulator import simulator
 from eluder.tabular.exploration import ucbvi
-from eluder.tabular.exploration._counts import table
+from eluder.tabular.exploration._shared import table
 from eluder.tabular.exploration._ucbvi import (
     _plan,
     bernstein_bonus,

@@ -1,4 +1,4 @@
-"""What model-based explorers remember: visits and the empirical kernel, by successor slot."""
+"""What episodic explorers share: counts by successor slot, the optimistic start, the greedy action."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from eluder.core.kernels import kernel
 from eluder.core.simulator import Simulator
 from eluder.core.types import Array, IntArray
 
-__all__ = ["Counts", "count", "initial_value", "new_counts", "optimistic", "table"]
+__all__ = ["Counts", "count", "greedy", "initial_value", "new_counts", "optimistic", "table"]
 
 
 class Counts(NamedTuple):
@@ -69,6 +69,16 @@ def optimistic(sim: Simulator) -> tuple[Array, IntArray]:
                 Q[h, s, a] = H - h if sim.mask[s, a] else -np.inf
             pi[h, s] = np.argmax(Q[h, s])
     return Q, pi
+
+
+@kernel
+def greedy(q: Array) -> int:
+    """Return the first index of the largest entry (`np.argmax` without its checks for NaN)."""
+    best = 0
+    for a in range(1, q.size):
+        if q[a] > q[best]:
+            best = a
+    return best
 
 
 @kernel
