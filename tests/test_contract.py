@@ -76,6 +76,12 @@ ALGORITHMS = [
         errors=(*BUDGET, *RNG, *DELTA, *SCALE, ({"bonus": "x"}, "bonus must be 'hoeffding' or")),
     ),
     Row(
+        "tabular.exploration.kl_ucrl",
+        average,
+        args=(3000,),
+        errors=(*STEPS, *RNG, *DELTA),
+    ),
+    Row(
         "tabular.exploration.ucrl2",
         average,
         args=(3000,),

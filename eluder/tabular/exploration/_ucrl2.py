@@ -13,13 +13,15 @@ Pseudo-code (Figures 1 and 2), in our names::
 The inner maximum puts d / 2 more on the state of largest u and takes it from the states of smallest u. States
 are sorted once per sweep, and the mass is taken from all pairs in one pass over the successors in that order.
 
-Guarantee: with probability 1 - delta, from any start and for all T > 1, regret <= 34 D S sqrt(A T ln(T/delta)),
-D the diameter (Theorem 2); the number of episodes is at most S A log2(8 T / (S A)) (Proposition 18).
+Guarantee: with probability 1 - delta, from any start and for all T > 1, the regret is at most
+34 D S sqrt(A T ln(T / delta)), D the diameter (Theorem 2); the number of episodes is at most
+S A log2(8 T / (S A)) for T >= S A (Proposition 18).
 
 Periodic policies: the inner maximum always leaves positive mass on the state of largest u, so extended value
 iteration meets aperiodic chains only and converges (Theorem 7); nothing is added for it.
 
-Deviations from the paper: `u` is shifted to min u = 0 after each sweep, which changes no decision.
+Deviations from the paper: none that changes a decision. `u` is shifted to min u = 0 after each sweep;
+optimistic rewards are cut off at 1, since plausible problems have rewards in [0, 1].
 """
 
 from typing import NamedTuple
