@@ -13,7 +13,9 @@ import typing
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-__all__ = ["arguments", "call_parameters", "find", "functions", "refuse_unknown"]
+from eluder.core.guarantees import Paper
+
+__all__ = ["arguments", "call_parameters", "check_problem", "cite", "find", "functions", "refuse_unknown"]
 
 Function = Callable[..., Any]
 
@@ -179,6 +181,62 @@ def arguments(where: str, function: Function, given: Mapping[str, Any], skip: in
         else:
             complete[name] = parameter.default
     return complete
+
+
+def cite(paper: Paper) -> str:
+    """Return a paper as one line.
+
+    Parameters
+    ----------
+    paper : Paper
+        The source.
+
+    Returns
+    -------
+    str
+        Authors, title, venue, year and arXiv id.
+
+    Examples
+    --------
+    >>> cite(Paper("Is it so?", "Doe", "ICML", 2020, "2001.00001"))
+    'Doe. Is it so? ICML, 2020. arXiv:2001.00001'
+    """
+    title = paper.title if paper.title.endswith("?") else f"{paper.title}."
+    text = f"{paper.authors}. {title} {paper.venue}, {paper.year}."
+    return f"{text} arXiv:{paper.arxiv}" if paper.arxiv else text
+
+
+def check_problem(who: str, function: Function, label: str, problem: Any) -> None:
+    """Refuse a problem that is not of the kind which the first parameter of an algorithm is annotated with.
+
+    Parameters
+    ----------
+    who, label : str
+        Names of the algorithm and of the problem, for the message.
+    function : callable
+        The algorithm.
+    problem : EpisodicMDP or DiscountedMDP
+        The problem.
+
+    Raises
+    ------
+    ValueError
+        If it does not fit.
+
+    Examples
+    --------
+    >>> from eluder.tabular.exploration import ucbvi
+    >>> from eluder.core.problems import DiscountedMDP
+    >>> mdp = DiscountedMDP(P=[[[1.0]]], r=[[0.5]], mu=[1.0], gamma=0.9)
+    >>> check_problem("ucbvi", ucbvi, "Loop", mdp)
+    Traceback (most recent call last):
+    ValueError: ucbvi needs EpisodicMDP, Loop is DiscountedMDP: H makes the former
+    """
+    wanted = typing.get_type_hints(function).get(next(iter(inspect.signature(function).parameters)))
+    if isinstance(wanted, type) and not isinstance(problem, wanted):
+        kind = type(problem).__name__
+        make = {"EpisodicMDP": "H", "DiscountedMDP": "gamma"}.get(wanted.__name__, "another constructor")
+        raise ValueError(f"{who} needs {wanted.__name__}, {label} is {kind}: {make} makes the former")
 
 
 def _signature(parameters: Mapping[str, inspect.Parameter]) -> str:

@@ -31,7 +31,6 @@ import sys
 import threading
 import time
 import traceback
-import typing
 from collections.abc import Callable, Iterator
 from concurrent.futures import (
     BrokenExecutor,
@@ -290,23 +289,18 @@ def theory(cell: Cell) -> dict[str, Any] | None:
     except (ValueError, TypeError) as error:
         raise ValueError(f"{label}: {error}") from None
     function = _algorithm(name)
-    hints = typing.get_type_hints(function)
-    wanted = hints.get(next(iter(inspect.signature(function).parameters)))
-    if isinstance(wanted, type) and not isinstance(mdp, wanted):
-        kinds = f"{algorithm} plays {wanted.__name__}, {label} is {type(mdp).__name__}"
-        raise ValueError(f"{kinds} (H gives episodes, gamma an endless problem)")
+    catalogue.check_problem(algorithm, function, label, mdp)
     try:
         g = guarantee(function, **params)
     except ValueError:
         g = None
     if g is None:
         return None
-    paper = f"{g.paper.authors}. {g.paper.title}. {g.paper.venue} {g.paper.year}."
     k, bound = _bound(g.bound, mdp, cell["budget"], params.get("delta"))
     return {
         "exponent": g.exponent,
         "statement": g.statement,
-        "paper": f"{paper} arXiv:{g.paper.arxiv}" if g.paper.arxiv else paper,
+        "paper": catalogue.cite(g.paper),
         "setting": g.setting,
         "assumptions": g.assumptions,
         "applies": params.get("c", 1) == 1,
@@ -358,6 +352,11 @@ def commit() -> str:
         return ""
 
 
+def cpus() -> int:
+    """Return the number of CPUs that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @contextlib.contextmanager
 def opened(executor: Executor | str, jobs: int | None) -> Iterator[Executor]:
     """Give the executor that `run` was asked for; close it afterwards if it is ours."""
@@ -366,9 +365,7 @@ def opened(executor: Executor | str, jobs: int | None) -> Iterator[Executor]:
             raise ValueError(f"executor must have the method submit, got {executor!r}")
         yield executor
         return
-    if jobs is None:
-        jobs = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    jobs = checks.integer("jobs", jobs)
+    jobs = checks.integer("jobs", cpus() if jobs is None else jobs)
     kind, _, address = executor.partition(":")
     pool: Executor
     with contextlib.ExitStack() as stack:

@@ -162,8 +162,7 @@ def load_study(source: str | Path) -> Study:
     elif path.suffix == ".py" and path.is_file():
         data = _plain(runpy.run_path(str(path)))
     else:
-        folder = Path(__file__).parent / "studies"
-        known = {p.stem: p for p in sorted(folder.glob("*.py")) if p.stem != "__init__"}
+        known = built_in()
         if path.suffix in (".py", ".toml"):
             raise ValueError(f"there is no file {path}")
         catalogue.refuse_unknown("study", [str(source)], known)
@@ -175,6 +174,12 @@ def load_study(source: str | Path) -> Study:
     if missing:
         raise ValueError(f"{path.name} does not set {', '.join(missing)}")
     return Study(**{"name": path.stem, **data})
+
+
+def built_in() -> dict[str, Path]:
+    """Return the files of the built-in studies by name."""
+    folder = Path(__file__).parent / "studies"
+    return {p.stem: p for p in sorted(folder.glob("*.py")) if p.stem != "__init__"}
 
 
 def _plain(module: Mapping[str, Any]) -> dict[str, Any]:
@@ -216,8 +221,7 @@ def resolve(study: Study) -> Study:
         for label, (name, params) in study.algorithms.items()
     }
     problems = {
-        label: (name, _problem_params(label, name, params))
-        for label, (name, params) in study.problems.items()
+        label: (name, complete(label, name, params)) for label, (name, params) in study.problems.items()
     }
     return dataclasses.replace(study, problems=problems, algorithms=algorithms)
 
@@ -233,20 +237,38 @@ def constructors() -> dict[str, Callable[..., Any]]:
     return {"gymnasium": known.pop("from_gymnasium"), **known}
 
 
-def _problem_params(label: str, name: str, params: Mapping[str, Any]) -> dict[str, Any]:
+def problem_parameters(name: str) -> dict[str, inspect.Parameter]:
+    """Return what a constructor of problems takes; `rng` is set by an integer `seed`."""
+    constructor = _constructor(name)
+    parameters = catalogue.call_parameters(constructor, skip=int(name == "gymnasium"))
+    if _draws(constructor):
+        parameters["seed"] = inspect.Parameter("seed", inspect.Parameter.KEYWORD_ONLY, default=0)
+    return parameters
+
+
+def _draws(constructor: Callable[..., Any]) -> bool:
+    return "rng" in inspect.signature(constructor).parameters
+
+
+def complete(label: str, name: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Check the parameters of a problem and add the defaults."""
     constructor = _constructor(name)
     if name == "gymnasium":
         if "id" not in params:
             raise ValueError(f"{label}: id is required, such as 'FrozenLake-v1'")
-        own = catalogue.call_parameters(constructor, skip=1)
-        ours = {k: v for k, v in params.items() if k in own}
-        theirs = {k: v for k, v in params.items() if k not in own}  # of gymnasium.make
+        ours, theirs = _split(params)
         return {**theirs, **catalogue.arguments(label, constructor, ours, skip=1)}
-    if "rng" in inspect.signature(constructor).parameters:
-        seed = checks.integer(f"{label}: seed", params.get("seed", 0), 0)
-        params = {k: v for k, v in params.items() if k != "seed"}
-        return {**catalogue.arguments(label, constructor, params), "seed": seed}
-    return catalogue.arguments(label, constructor, params)
+    if not _draws(constructor):
+        return catalogue.arguments(label, constructor, params)
+    seed = checks.integer(f"{label}: seed", params.get("seed", 0), 0)
+    params = {key: value for key, value in params.items() if key != "seed"}
+    return {**catalogue.arguments(label, constructor, params), "seed": seed}
+
+
+def _split(params: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Separate the parameters of `from_gymnasium` from those of ``gymnasium.make``."""
+    own = problem_parameters("gymnasium")
+    return {k: v for k, v in params.items() if k in own}, {k: v for k, v in params.items() if k not in own}
 
 
 def build(name: str, params: Mapping[str, Any]) -> Any:
@@ -277,19 +299,18 @@ def build(name: str, params: Mapping[str, Any]) -> Any:
     constructor = _constructor(name)
     if name != "gymnasium":
         params = dict(params)
-        if "rng" in inspect.signature(constructor).parameters:
+        if _draws(constructor):
             params["rng"] = np.random.default_rng(params.pop("seed", 0))
         return constructor(**params)
 
     import gymnasium
 
-    own = catalogue.call_parameters(constructor, skip=1)
-    theirs = {k: v for k, v in params.items() if k not in own}
+    ours, theirs = _split(params)
     try:
         env = gymnasium.make(**theirs)
     except (gymnasium.error.Error, TypeError) as error:
         raise ValueError(f"gymnasium.make({theirs}): {error}") from None
-    return constructor(env, **{k: v for k, v in params.items() if k in own})
+    return constructor(env, **ours)
 
 
 def override(study: Study, target: str, key: str, value: Any) -> Study:

@@ -1,0 +1,394 @@
+"""The command ``eluder``: run studies, list algorithms, plan a problem, report, look at the installation.
+
+Heavy imports wait until the arguments are parsed.
+"""
+
+import argparse
+import contextlib
+import os
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+__all__ = ["main"]
+
+MOST_STATES = 40  # rows that `eluder solve` prints
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments; those of the process by default.
+
+    Returns
+    -------
+    int
+        Exit code: 0, 1 if cells failed, 2 if the input was refused (one line on stderr says why), 130 after
+        Ctrl-C.
+
+    Examples
+    --------
+    >>> main(["list", "studies"])
+    quickstart
+    0
+    """
+    parser = _parser()
+    arguments, rest = parser.parse_known_args(argv)
+    if rest and arguments.command != "solve":
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    from concurrent.futures import BrokenExecutor
+
+    from eluder.experiments import FailedCells
+
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_: print(f"eluder: warning: {message}", file=sys.stderr)
+        try:
+            arguments.call(arguments, rest)
+        except BrokenPipeError:  # the reader of our output went away
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except FailedCells as error:
+            print(f"eluder: {error}; the same command tries them again", file=sys.stderr)
+            return 1
+        except BrokenExecutor as error:
+            print(f"eluder: a worker died ({error}); the same command continues", file=sys.stderr)
+            return 1
+        except (ValueError, OSError) as error:
+            print(f"eluder: {' '.join(str(error).split())}", file=sys.stderr)
+            return 2
+        except KeyboardInterrupt:
+            print(
+                "\neluder: interrupted; finished cells are kept, the same command continues", file=sys.stderr
+            )
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(130)  # not waiting for the cells that still run in threads
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="eluder", description="Reinforcement learning theory, run and measured.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, call: Callable[..., None], text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(call=call)
+        return sub
+
+    run = command("run", _run, "Run a study: only what is missing in its directory.")
+    run.add_argument(
+        "study", help="a Python or TOML file, or the name of a built-in study (eluder list studies)"
+    )
+    run.add_argument("--out", type=Path, help="directory of the results (runs/NAME)")
+    run.add_argument("--seeds", type=int, help="number of seeds")
+    run.add_argument("--budget", type=int, help="episodes of every run (steps for average reward)")
+    run.add_argument("--jobs", type=int, help="cells at a time (the number of CPUs)")
+    text = "change a parameter of an algorithm or problem, by label or function: ucbvi.c=0.1"
+    run.add_argument(
+        "--set", action="append", default=[], metavar="NAME.PARAM=VALUE", dest="changes", help=text
+    )
+    run.add_argument("--config", type=Path, help="a TOML file of changes: seeds, budget, [ucbvi] c = 0.1")
+    run.add_argument("--executor", help="threads, processes or dask:ADDRESS")
+    run.add_argument("--shard", type=_shard, metavar="I/N", help="every N-th cell from the I-th (0 <= I < N)")
+    run.add_argument(
+        "--resume", action=argparse.BooleanOptionalAction, default=True, help="keep finished cells"
+    )
+    run.add_argument("--report", action=argparse.BooleanOptionalAction, default=True, help="draw the results")
+    run.add_argument("--quiet", action="store_true", help="no progress bar")
+
+    what = command("list", _list, "List algorithms with their setting, guarantee and paper.")
+    what.add_argument("what", nargs="?", default="algorithms", choices=("algorithms", "problems", "studies"))
+
+    report = command("report", _report, "Write regret.png and report.html of a finished or running study.")
+    report.add_argument("directory", type=Path)
+
+    solve = command(
+        "solve", _solve, "Plan one problem exactly; its parameters are options: --S 6 --gamma 0.95."
+    )
+    solve.add_argument("problem", help="a constructor (eluder list problems) or a gymnasium id")
+    solve.add_argument("--method", help="a planner (by default an exact one that fits the problem)")
+    solve.add_argument("--save", type=Path, metavar="FILE.npz", help="keep V, Q and pi")
+
+    command("doctor", _doctor, "Show versions, the kernel cache, CPUs, and devices where installed.")
+    return parser
+
+
+def _shard(text: str) -> tuple[int, int]:
+    i, _, n = text.partition("/")
+    if not (i.isdigit() and n.isdigit()):
+        raise argparse.ArgumentTypeError(f"must look like 0/8, got {text!r}")
+    return int(i), int(n)
+
+
+def literal(text: str) -> Any:
+    """Read a value as TOML does; what is not a value is a string."""
+    import tomllib
+
+    try:
+        return tomllib.loads(f"x = {text}")["x"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+# --- run and report ---
+
+
+def _run(arguments: argparse.Namespace, _: list[str]) -> None:
+    from dataclasses import replace
+
+    from eluder.experiments import load_study, run
+    from eluder.experiments.study import override
+
+    study = load_study(arguments.study)
+    changes = [] if arguments.config is None else list(_config(arguments.config))
+    changes += [
+        (name, literal(getattr(arguments, name))) for name in ("seeds", "budget") if getattr(arguments, name)
+    ]
+    for text in arguments.changes:
+        key, equals, value = text.partition("=")
+        if not equals or "." not in key:
+            raise ValueError(f"--set takes NAME.PARAM=VALUE, got {text!r}")
+        changes.append((key, literal(value)))
+    for key, value in changes:
+        target, dot, parameter = key.rpartition(".")
+        study = override(study, target, parameter, value) if dot else replace(study, **{parameter: value})
+    out = arguments.out or Path("runs") / study.name
+    table = run(
+        study,
+        out=out,
+        jobs=arguments.jobs,
+        executor=arguments.executor,
+        shard=arguments.shard,
+        resume=arguments.resume,
+        progress=not arguments.quiet,
+    )
+    _show(table, out, arguments.report)
+
+
+def _config(path: Path) -> Any:
+    """Yield the changes of a TOML file as (name, value) and (target.parameter, value)."""
+    import tomllib
+
+    from eluder.experiments.catalogue import refuse_unknown
+
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not TOML: {error}") from None
+    for key, value in data.items():
+        if isinstance(value, dict):
+            yield from ((f"{key}.{parameter}", x) for parameter, x in value.items())
+        else:
+            refuse_unknown(f"key in {path.name}:", [key], ("seeds", "budget", "epsilons", "name"))
+            yield key, value
+
+
+def _report(arguments: argparse.Namespace, _: list[str]) -> None:
+    from eluder.experiments import consolidate
+
+    _show(consolidate(arguments.directory), arguments.directory, draw=True)
+
+
+def _show(table: Any, out: Path, draw: bool) -> None:
+    """Print the summary; write regret.png and report.html."""
+    from eluder.experiments._summary import format_summary, summary
+
+    if table.cells.empty:
+        raise ValueError(f"{out} has no finished cell yet")
+    print(format_summary(summary(table)))
+    files = [out / "table.csv"]
+    if draw:
+        from eluder.experiments.plot import plot_regret
+        from eluder.experiments.report import write_report
+
+        files += [out / "regret.png", out / "report.html"]
+        plot_regret(table).savefig(files[1], dpi=150)
+        write_report(table, files[2])
+    print(f"\n{len(table.cells)} cells in {', '.join(map(str, files))}")
+
+
+# --- list ---
+
+
+def _list(arguments: argparse.Namespace, _: list[str]) -> None:
+    from eluder.experiments import catalogue, study
+
+    if arguments.what == "studies":
+        for path in study.built_in().values():
+            print(path.stem)
+    elif arguments.what == "problems":
+        for name, function in study.constructors().items():
+            print(f"{name}\n    {_first_line(function)}")
+    else:
+        for name, function in catalogue.functions("eluder.tabular").items():
+            print(name)
+            for line in _guarantee_lines(function):
+                print(f"    {line}")
+
+
+def _first_line(function: Any) -> str:
+    return (function.__doc__ or "").strip().partition("\n")[0]
+
+
+def _guarantee_lines(function: Any) -> list[str]:
+    """Describe the guarantees of an algorithm, one of each statement."""
+    from eluder.core.guarantees import guarantees
+
+    try:
+        declared = guarantees(function)
+    except ValueError:
+        return [_first_line(function)]
+    lines = [declared[0].setting]
+    for g in declared:
+        when = ", ".join(f"{key}={value}" for key, value in g.when.items())
+        lines.append(f"{when}: {g.statement}" if when else g.statement)
+    papers = dict.fromkeys(
+        f"{p.authors}. {p.title}. {p.venue} {p.year}." for p in (g.paper for g in declared)
+    )
+    return [*lines, *papers]
+
+
+# --- solve ---
+
+
+def _solve(arguments: argparse.Namespace, rest: list[str]) -> None:
+    import numpy as np
+
+    from eluder.core.problems import EpisodicMDP
+    from eluder.experiments import catalogue, study
+
+    options = _options(rest)
+    planners = catalogue.functions("eluder.tabular.planning")
+    name, params = arguments.problem, {}
+    if name not in study.constructors() and "-v" in name:
+        name, params = "gymnasium", {"id": name}
+    ours = study.problem_parameters(name)
+    theirs = {n: p for f in planners.values() for n, p in catalogue.call_parameters(f, skip=1).items()}
+    if name != "gymnasium":  # which takes others, for gymnasium.make
+        catalogue.refuse_unknown(f"option for {name}:", options, {**ours, **theirs})
+    params |= {key: options.pop(key) for key in list(options) if key in ours or key not in theirs}
+    mdp = study.build(name, study.complete(arguments.problem, name, params))
+    method = arguments.method or _method(mdp)
+    planner = catalogue.find("method", method, planners)
+    catalogue.check_problem(method, planner, arguments.problem, mdp)
+    result = planner(mdp, **catalogue.arguments(method, planner, options, skip=1))
+
+    (S, A), episodic = mdp.mask.shape, isinstance(mdp, EpisodicMDP)
+    kind = f"H = {mdp.H}" if episodic else f"gamma = {mdp.gamma:g}"
+    print(f"{arguments.problem}: S = {S}, A = {A}, {kind}")
+    print(f"{method}: {result.status}, {result.num_iter} iterations, certified gap {result.gap:.3g}")
+    V, pi = (result.V[0], result.pi[0]) if episodic else (result.V, result.pi)
+    if result.gain is not None:
+        print(f"gain {result.gain:.10g}")
+    else:
+        print(f"value from mu {float(mdp.mu @ V):.10g}")
+    heading = "bias" if result.gain is not None else "value"
+    print(f"state  {heading:<16}  policy{' of stage 0' if episodic else ''}")
+    for s in range(min(S, MOST_STATES)):
+        print(f"{s:<5}  {V[s]:<16.10g}  {np.array2string(pi[s], precision=4)}")
+    if S > MOST_STATES:
+        print(f"... {S - MOST_STATES} more states (--save FILE.npz keeps all)")
+    if arguments.save is not None:
+        np.savez(arguments.save, V=result.V, Q=result.Q, pi=result.pi)
+
+
+def _options(words: list[str]) -> dict[str, Any]:
+    """Read ``--key value`` and ``--key=value``."""
+    options: dict[str, Any] = {}
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        key, equals, value = word.removeprefix("--").partition("=")
+        if not word.startswith("--") or not (equals or rest):
+            raise ValueError(f"options of solve look like --name value, got {word!r}")
+        options[key.replace("-", "_")] = literal(value if equals else rest.pop(0))
+    return options
+
+
+def _method(mdp: Any) -> str:
+    if not hasattr(mdp, "gamma"):
+        return "backward_induction"
+    return "policy_iteration" if mdp.gamma < 1 else "average_policy_iteration"
+
+
+# --- doctor ---
+
+
+def _doctor(_: argparse.Namespace, __: list[str]) -> None:
+    import platform
+
+    import eluder
+    from eluder.experiments.runner import commit, cpus
+
+    print(f"eluder      {eluder.__version__} {commit()}".rstrip())
+    print(f"python      {platform.python_version()} on {platform.platform()}")
+    for name in ("numpy", "scipy", "numba", "gymnasium", "pandas", "matplotlib", "pyarrow", "distributed"):
+        print(f"{name:<11} {_version(name)}")
+    print(f"cpus        {cpus()} usable of {os.cpu_count()}")
+    print(f"cache       {_cache()}")
+    print(f"torch       {_torch()}")
+    print(f"opengl      {_opengl()}")
+
+
+def _version(name: str) -> str:
+    import importlib.metadata
+
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _cache() -> str:
+    """Say where kernels are cached, and try to write there."""
+    import tempfile
+
+    from eluder.core._cache import cache_dir
+
+    folder = cache_dir()
+    if folder is None:
+        return "no place for one: kernels compile in each process"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return f"{folder}, writable"
+    except OSError as error:
+        return f"{folder}, not writable ({error.strerror}): kernels compile in each process"
+
+
+def _torch() -> str:
+    try:
+        import torch
+    except ImportError as error:
+        return f"not installed ({error})" if _version("torch") != "not installed" else "not installed"
+    if torch.cuda.is_available():
+        return f"{torch.__version__}, {torch.cuda.get_device_name(0)}"
+    return f"{torch.__version__}, cpu"
+
+
+def _opengl() -> str:
+    """Name the libraries that MuJoCo could draw with."""
+    from ctypes.util import find_library
+
+    found = [
+        kind
+        for kind, library in (("egl", "EGL"), ("osmesa", "OSMesa"), ("glfw", "glfw"))
+        if find_library(library)
+    ]
+    return f"MUJOCO_GL={os.environ.get('MUJOCO_GL', 'not set')}; found: {', '.join(found) or 'none'}"
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        sys.exit(main())
