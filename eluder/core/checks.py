@@ -10,6 +10,7 @@ from eluder.core.types import Array, BoolArray, IntArray
 __all__ = ["distribution", "finite", "floats", "generator", "integer", "number", "policy"]
 
 SUM_TOLERANCE = 1e-8  # rows of probabilities may miss 1 by rounding, not by more
+INT64_MAX = 2**63 - 1
 
 
 def entry(name: str, index: Any) -> str:
@@ -26,8 +27,10 @@ def first(bad: BoolArray) -> tuple[int, ...]:
 def floats(name: str, x: ArrayLike, shape: tuple[int | None, ...]) -> Array:
     """Return `x` as a C-contiguous float64 array of `shape` (None: any positive length)."""
     try:
+        if np.iscomplexobj(x):
+            raise TypeError("the entries are complex")
         array = np.ascontiguousarray(x, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{name} must be an array of real numbers: {error}") from None
     array = array.reshape(np.shape(x))  # ascontiguousarray gives a number one axis
     sizes: tuple[int, ...] = array.shape
@@ -72,6 +75,8 @@ def integer(name: str, x: Any, low: int = 1, high: int | None = None) -> int:
     if x < low or (high is not None and x > high):
         bound = f"at least {low}" if high is None else f"in [{low}, {high}]"
         raise ValueError(f"{name} must be {bound}, got {x}")
+    if x > INT64_MAX:
+        raise ValueError(f"{name} must be less than 2**63, got {x}")
     return int(x)
 
 
@@ -87,7 +92,7 @@ def number(
     """Return `x` as a finite float between `low` and `high`; each end can be excluded."""
     try:
         value = float(x)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{name} must be a real number, got {x!r}") from None
     inside = (low < value if open_low else low <= value) and (value < high if open_high else value <= high)
     if not np.isfinite(value) or not inside:

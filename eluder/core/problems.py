@@ -153,6 +153,8 @@ def _sparse_kernel(P: Any, S: int, A: int) -> Any:
     """Return a checked canonical CSR kernel of shape (S * A, S)."""
     if P.shape != (S * A, S):
         raise ValueError(f"P must have shape ({S * A}, {S}) (rows s * A + a), got {P.shape}")
+    if np.issubdtype(P.dtype, np.complexfloating):
+        raise ValueError("P must be an array of real numbers: the entries are complex")
     P = scipy.sparse.csr_array(P, dtype=np.float64, copy=True)
     P.sum_duplicates()
     bad = ~(np.isfinite(P.data) & (P.data >= 0))
@@ -174,7 +176,10 @@ def _sparse_kernel(P: Any, S: int, A: int) -> Any:
 def _mask(mask: ArrayLike | None, S: int, A: int) -> BoolArray:
     if mask is None:
         return np.ones((S, A), dtype=np.bool_)
-    array = np.asarray(mask)
+    try:
+        array = np.asarray(mask)
+    except ValueError as error:  # ragged
+        raise ValueError(f"mask must be a boolean array of shape ({S}, {A}): {error}") from None
     if array.dtype != np.bool_ or array.shape != (S, A):
         raise ValueError(f"mask must be a boolean array of shape ({S}, {A}), got {array.dtype} {array.shape}")
     empty = ~array.any(axis=1)

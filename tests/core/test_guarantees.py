@@ -1,0 +1,69 @@
+"""Guarantees as data."""
+
+import dataclasses
+import importlib
+import inspect
+import pkgutil
+import sys
+import types
+
+import numpy as np
+import pytest
+
+import eluder.tabular
+from eluder.core.guarantees import Guarantee, Paper, guarantee, guarantees
+from eluder.core.kernels import sample
+from eluder.tabular.exploration import ucbvi
+
+PAPER = Paper("Title", "Author", "Venue", 2000)
+
+
+@pytest.fixture
+def algorithm(monkeypatch):
+    """An algorithm in a module of its own, with two variants."""
+    module = types.ModuleType("made_for_this_test")
+    exec("def learner(mdp, K, *, kind='a', c=1.0, rng): ...", module.__dict__)
+    module.GUARANTEES = tuple(
+        Guarantee(PAPER, "episodic regret", f"statement {kind}", when={"kind": kind}) for kind in "ab"
+    )
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    return module.learner
+
+
+def test_defaults_and_arguments_choose_the_variant(algorithm):
+    assert len(guarantees(algorithm)) == 2
+    assert guarantee(algorithm).statement == "statement a"
+    assert guarantee(algorithm, kind="b", c=0.1).statement == "statement b"
+    assert guarantee(algorithm, kind="c") is None
+
+
+def test_without_a_declaration_there_is_an_error():
+    with pytest.raises(ValueError, match="sample declares no GUARANTEES"):
+        guarantees(getattr(sample, "py_func", sample))
+
+
+def test_a_declaration_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        guarantees(ucbvi)[0].exponent = 1.0
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        PAPER.year = 1
+
+
+def declared():
+    """Every guarantee of the library that has a bound and an exponent."""
+    for _, name, is_package in pkgutil.walk_packages(eluder.tabular.__path__, "eluder.tabular."):
+        room = importlib.import_module(name)
+        for algorithm in [getattr(room, n) for n in room.__all__] if is_package else []:
+            for g in guarantees(algorithm):
+                if g.bound is not None and g.exponent is not None:
+                    yield pytest.param(g, id=f"{algorithm.__name__} {dict(g.when)}")
+
+
+@pytest.mark.parametrize("g", declared())
+def test_a_bound_grows_with_its_exponent(g):
+    """The declared exponent of K (or T) is that of the bound itself, logarithms aside."""
+    names = inspect.signature(g.bound).parameters
+    budget = "K" if "K" in names else "T"
+    values = {name: 0.1 if name == "delta" else 2 for name in names}
+    low, high = (g.bound(**{**values, budget: n}) for n in (10**14, 10**16))
+    assert np.isclose(np.log(high / low) / np.log(100), g.exponent, atol=0.06)
