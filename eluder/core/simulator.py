@@ -17,7 +17,7 @@ from eluder.core.types import Array, BoolArray, IntArray
 
 __all__ = [
     "Simulator",
-    "expectation",
+    "next_value",
     "policy_value",
     "repair_policy_value",
     "reset",
@@ -119,11 +119,12 @@ def step(sim: Simulator, h: int, s: int, a: int, rng: np.random.Generator) -> tu
 
 
 @kernel
-def expectation(p: Array, succ: IntArray, V: Array) -> float:
-    """Return ``sum_i p[i] V[succ[i]]``."""
+def next_value(sim: Simulator, h: int, s: int, a: int, V: Array) -> float:
+    """Return the exact mean of ``V[h + 1]`` after playing `a` in `s` at stage `h`; for measurement only."""
+    g = sim.stage[h]
     total = 0.0
-    for i in range(p.size):
-        total += p[i] * V[succ[i]]
+    for i in range(sim.prob.shape[3]):
+        total += sim.prob[g, s, a, i] * V[h + 1, sim.succ[g, s, a, i]]
     return total
 
 
@@ -136,10 +137,9 @@ def policy_value(sim: Simulator, pi: IntArray, V: Array, top: int) -> float:
     """
     S = sim.mu.size
     for h in range(top, -1, -1):
-        g = sim.stage[h]
         for s in range(S):
             a = pi[h, s]
-            V[h, s] = sim.r[h, s, a] + expectation(sim.prob[g, s, a], sim.succ[g, s, a], V[h + 1])
+            V[h, s] = sim.r[h, s, a] + next_value(sim, h, s, a, V)
     total = 0.0
     for s in range(S):
         total += sim.mu[s] * V[0, s]
@@ -160,10 +160,9 @@ def repair_policy_value(sim: Simulator, pi: IntArray, V: Array, changed: IntArra
         if high == 0:
             continue
         moved = False
-        g = sim.stage[h]
         for s in range(low, high):
             a = pi[h, s]
-            v = sim.r[h, s, a] + expectation(sim.prob[g, s, a], sim.succ[g, s, a], V[h + 1])
+            v = sim.r[h, s, a] + next_value(sim, h, s, a, V)
             moved = moved or v != V[h, s]
             V[h, s] = v
     if not moved:
@@ -179,12 +178,11 @@ def stochastic_policy_value(sim: Simulator, pi: Array, V: Array) -> float:
     """Return the exact value from `mu` of a policy of probabilities ``pi[h, s, a]``; fills `V` (H + 1, S)."""
     H, S, A = sim.r.shape
     for h in range(H - 1, -1, -1):
-        g = sim.stage[h]
         for s in range(S):
             V[h, s] = 0.0
             for a in range(A):
                 if pi[h, s, a] > 0.0:
-                    q = sim.r[h, s, a] + expectation(sim.prob[g, s, a], sim.succ[g, s, a], V[h + 1])
+                    q = sim.r[h, s, a] + next_value(sim, h, s, a, V)
                     V[h, s] += pi[h, s, a] * q
     total = 0.0
     for s in range(S):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from eluder.core.kernels import sample
 from eluder.core.simulator import (
-    expectation,
+    next_value,
     policy_value,
     repair_policy_value,
     reset,
@@ -147,7 +147,10 @@ def test_deterministic_rewards_are_the_means():
 
 
 @given(seeds)
-def test_expectation(seed):
-    rng = np.random.default_rng(seed)
-    p, succ, V = rng.dirichlet(np.ones(4)), rng.integers(0, 6, 4), rng.normal(size=6)
-    assert np.isclose(expectation(p, succ, V), p @ V[succ])
+def test_next_value(seed):
+    mdp = random_episodic(5, 3, 4, seed, stages=bool(seed % 2))
+    V = np.random.default_rng(seed).normal(size=(5, 5))
+    P = np.broadcast_to(mdp.P, (4, 5, 3, 5))
+    sim = simulator(mdp)
+    for h, s, a in np.ndindex(4, 5, 3):
+        assert np.isclose(next_value(sim, h, s, a, V), P[h, s, a] @ V[h + 1])
