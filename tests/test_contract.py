@@ -88,6 +88,17 @@ ALGORITHMS = [
         errors=(*STEPS, *RNG, *DELTA),
     ),
     Row(
+        "tabular.exploration.psrl",
+        episodic,
+        args=(50,),
+        errors=(
+            *BUDGET,
+            *RNG,
+            ({"prior": 0.0}, r"prior must be in \(0, inf"),
+            ({"sampling": "x"}, "sampling must be 'lumped' or 'full'"),
+        ),
+    ),
+    Row(
         "tabular.exploration.ucb_q_learning",
         episodic,
         args=(200,),

@@ -105,3 +105,11 @@ class UCBQLearning:
             self.beta[i] = beta
         self.Q[i] = (1 - alpha) * self.Q[i] + alpha * (r + self.V[h + 1, s_next] + b)
         self.V[h, s] = min(H - h, self.Q[h, s].max())
+
+
+def drawn_kernel(weight, rest, succ):
+    """The rows over all states that PSRL's slots stand for; `succ` has the shape of `weight`."""
+    P = np.repeat(rest[..., None], rest.shape[1], axis=-1)
+    for i in np.ndindex(weight.shape):
+        P[i[:3]][succ[i]] += weight[i]
+    return P
