@@ -47,9 +47,10 @@ class Group:
     bound_k: Array
     bound: Array
 
-    def rng(self) -> np.random.Generator:
+    def rng(self, *others: "Group") -> np.random.Generator:
         """Return a generator seeded by the entropy of the runs: the same runs give the same intervals."""
-        return np.random.default_rng([int(str(e), 0) for e in self.cells["entropy"]])
+        runs = pd.concat([g.cells["entropy"] for g in (self, *others)])
+        return np.random.default_rng([int(str(e), 0) for e in runs])
 
     def band(self) -> Interval[Array]:
         """Return the mean regret with 95% bootstrap intervals."""
@@ -61,9 +62,20 @@ class Group:
             return Interval(np.nan, np.nan, np.nan)
         return stats.loglog_slope(self.k, self.regret, rng=self.rng())
 
+    def fitted(self, slope: float) -> tuple[Array, Array]:
+        """Return the ends (k, regret) of the least-squares line: through the mean of the logarithms."""
+        tail = self.k >= self.k[-1] / 10
+        k, mean = self.k[tail], self.regret.mean(axis=0)[tail]
+        ends = k[[0, -1]]
+        return ends, np.exp(np.log(mean).mean() + slope * (np.log(ends) - np.log(k).mean()))
+
     def exponent(self) -> float:
         """Return the declared exponent; NaN if nothing is declared."""
         return float(self.theory.get("exponent", np.nan))
+
+    def steps(self) -> str:
+        """Return what the budget counts."""
+        return "step t" if "average" in str(self.theory.get("setting", "")) else "episode k"
 
     def above(self) -> Interval[float]:
         """Return the fraction of runs above the bound at any checkpoint; NaN if there is no bound."""
@@ -229,4 +241,6 @@ def interval_text(x: Interval[float]) -> str:
     """Write ``estimate [low, high]``."""
     if np.isnan(x.estimate):
         return "-"
+    if np.isinf(x.low):
+        return plain_number(x.low)
     return f"{plain_number(x.estimate)} [{plain_number(x.low)}, {plain_number(x.high)}]"

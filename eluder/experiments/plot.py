@@ -91,7 +91,7 @@ def plot_regret(table: Table, *, scales: Sequence[Literal["linear", "log"]] = ("
                 if column == 0:
                     ax.set_ylabel("cumulative regret (units of reward)")
                 if row == len(scales) - 1:
-                    ax.set_xlabel(_x_label(here))
+                    ax.set_xlabel(here[0].steps())
     return figure
 
 
@@ -218,11 +218,6 @@ def _grid(rows: int, columns: int) -> tuple["Figure", Any]:
     return figure, figure.subplots(rows, columns, squeeze=False)
 
 
-def _x_label(here: Sequence[Group]) -> str:
-    average = any("average" in str(g.theory.get("setting", "")) for g in here)
-    return "step t" if average else "episode k"
-
-
 def _linear_panel(ax: "Axes", here: Sequence[Group], look: dict[str, tuple[str, Any]]) -> None:
     labels = []
     for g in here:
@@ -253,7 +248,7 @@ def _log_panel(ax: "Axes", here: Sequence[Group], look: dict[str, tuple[str, Any
         ax.plot(g.k[shown], band.estimate[shown], color=colour, linestyle=dash)
         text = g.algorithm
         if not np.isnan(slope.estimate):
-            _fitted_line(ax, g, slope.estimate)
+            ax.plot(*g.fitted(slope.estimate), color=INK, lw=1.0, ls=(0, (2, 1.6)))
             text = f"{g.algorithm}  {slope.estimate:.2f} [{slope.low:.2f}, {slope.high:.2f}]"
         if shown[-1]:
             labels.append((float(band.estimate[-1]), text, colour))
@@ -273,15 +268,6 @@ def _log_panel(ax: "Axes", here: Sequence[Group], look: dict[str, tuple[str, Any
         _note(
             ax, text, (0, 1), (6, -4), xycoords="axes fraction", va="top", color="#777777", parse_math=False
         )
-
-
-def _fitted_line(ax: "Axes", g: Group, slope: float) -> None:
-    """Draw the least-squares line of the last decade: through the mean of the logarithms."""
-    tail = g.k >= g.k[-1] / 10
-    centre = np.log(g.k[tail]).mean()
-    level = np.log(g.regret.mean(axis=0)[tail]).mean()
-    x = g.k[tail][[0, -1]]
-    ax.plot(x, np.exp(level + slope * (np.log(x) - centre)), color=INK, lw=1.0, ls=(0, (2, 1.6)))
 
 
 def _declared_guides(ax: "Axes", here: Sequence[Group], bottom: float) -> None:
