@@ -76,6 +76,33 @@ ALGORITHMS = [
         errors=(*BUDGET, *RNG, *DELTA, *SCALE, ({"bonus": "x"}, "bonus must be 'hoeffding' or")),
     ),
     Row(
+        "tabular.exploration.epsilon_greedy_q_learning",
+        episodic,
+        args=(200,),
+        kwargs={"epsilon": 0.3},
+        errors=(
+            *BUDGET,
+            *RNG,
+            ({"epsilon": 1.5}, r"epsilon must be in \[0, 1\]"),
+            ({"decay": -1.0}, r"decay must be in \[0, inf"),
+        ),
+    ),
+    Row(
+        "tabular.exploration.boltzmann_q_learning",
+        episodic,
+        args=(200,),
+        kwargs={"decay": 0.5},
+        errors=(
+            *BUDGET,
+            *RNG,
+            ({"temperature": 0.0}, r"temperature must be in \(0, inf"),
+            ({"decay": float("nan")}, "decay must be in"),
+        ),
+    ),
+    Row("tabular.exploration.greedy_certainty_equivalence", episodic, args=(200,), errors=(*BUDGET, *RNG)),
+    Row("tabular.exploration.random_policy", episodic, args=(200,), errors=(*BUDGET, *RNG)),
+    Row("tabular.exploration.oracle_policy", episodic, args=(200,), errors=(*BUDGET, *RNG)),
+    Row(
         "tabular.exploration.kl_ucrl",
         average,
         args=(3000,),

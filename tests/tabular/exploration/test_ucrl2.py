@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from eluder.core.exact import diameter
 from eluder.core.simulator import simulator
 from eluder.tabular.exploration import ucrl2
 from eluder.tabular.exploration._average_reward import backup, warn_if_cut
@@ -165,9 +166,10 @@ def test_warns_of_plans_that_did_not_converge():
 @pytest.mark.slow
 def test_regret_rate():
     """Theory: slope 1/2 and logarithms; the bound of Theorem 2 holds with room."""
-    mdp = naive_average.river_swim(3)
+    mdp = naive_average.river_swim(6)
     best = naive_average.optimal_gain(mdp)
     T = 2 ** np.arange(17, 23)
     regret = np.mean([np.cumsum(best - ucrl2(mdp, T[-1], rng=rng(i)).value)[T - 1] for i in range(8)], axis=0)
     slope, _ = np.polyfit(np.log(T), np.log(regret), 1)
     assert slope < 0.6
+    assert (regret <= bound(6, 2, diameter(mdp), T, 0.05)).all()
