@@ -3,7 +3,6 @@
 from typing import Any, TypeAlias
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import ArrayLike
 
 from eluder.core import checks
@@ -24,16 +23,22 @@ def problem(
     mask: ArrayLike | None = None,
     bernoulli: bool = False,
     rescale: bool = False,
+    sparse: bool = False,
 ) -> Problem:
-    """Return the problem with the criterion that was asked for: exactly one of `H` and `gamma`."""
+    """Return the problem with the criterion that was asked for: exactly one of `H` and `gamma`.
+
+    `P` is dense, or CSR of shape (S * A, S), which `sparse` keeps.
+    """
     r = rescaled(r) if rescale else np.asarray(r, dtype=np.float64)
+    if sparse and H is not None:
+        raise ValueError("an episodic problem has a dense kernel: sparse=True needs gamma")
+    if not isinstance(P, np.ndarray) and not sparse:
+        P = P.toarray().reshape(*r.shape, r.shape[0])
     if gamma is not None and H is None:
         return DiscountedMDP(P, r, mu, gamma, mask, bernoulli)
     if gamma is not None or H is None:
         got = "neither" if H is None else "both"
         raise ValueError(f"give H (episodic) or gamma (discounted; 1.0: average reward), got {got}")
-    if scipy.sparse.issparse(P):
-        raise ValueError("an episodic problem has a dense kernel: sparse=True needs gamma")
     bad = (r < 0) | (r > 1)
     if bad.any():
         i = checks.first(bad)

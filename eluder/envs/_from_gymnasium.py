@@ -113,12 +113,12 @@ def from_gymnasium(
         ),
         (n * A, n),
     )
-    r = np.bincount(pair[keep], (table.p * table.reward)[keep], n * A).reshape(n, A)
+    r = _mean(pair[keep], table.p[keep], table.reward[keep], n * A).reshape(n, A)
     mask = np.ones((n, A), dtype=np.bool_)
     mask[:S] = own & _action_mask(source, S, A)
     mask[absorbing] = True
     return problem(
-        P if sparse else P.toarray().reshape(n, A, n),
+        P,
         r,
         np.append(start, np.zeros(n - S)),
         H=H,
@@ -126,7 +126,15 @@ def from_gymnasium(
         mask=mask,
         bernoulli=bernoulli,
         rescale=rescale,
+        sparse=sparse,
     )
+
+
+def _mean(pair: IntArray, p: Array, reward: Array, size: int) -> Array:
+    """Return the mean reward of each pair; exactly the reward where there is only one."""
+    base = np.zeros(size)
+    base[pair] = reward
+    return base + np.bincount(pair, p * (reward - base[pair]), size)
 
 
 class _Table(NamedTuple):

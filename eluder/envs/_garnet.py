@@ -76,7 +76,7 @@ def garnet(
     prob = np.diff(cuts, axis=1, prepend=0.0, append=1.0)
     P = scipy.sparse.csr_array((prob.ravel(), succ.ravel(), np.arange(0, S * A * b + 1, b)), (S * A, S))
     r = rng.random((S, A))
-    return problem(P if sparse else P.toarray().reshape(S, A, S), r, np.eye(1, S)[0], H=H, gamma=gamma)
+    return problem(P, r, np.eye(1, S)[0], H=H, gamma=gamma, sparse=sparse)
 
 
 def _subsets(n: int, S: int, b: int, rng: np.random.Generator) -> IntArray:
