@@ -78,10 +78,11 @@ def gridworld(
     target = np.stack([padded[rows + 1 + i, columns + 1 + j] for i, j in MOVES], axis=1)
     target = np.where(target >= 0, target, state[:, None])
     target[goal] = start if restart else state[goal, None]
-    chance = np.where(np.eye(4, dtype=np.bool_), 1 - slip, slip / 3)  # [action, direction]
+    chance = np.tile(np.where(np.eye(4, dtype=np.bool_), 1 - slip, slip / 3), (S, 1, 1))
+    chance[goal] = [1.0, 0.0, 0.0, 0.0]  # all four targets are the same; chance[s, action, direction]
     P = scipy.sparse.csr_array(
         (
-            np.tile(chance.ravel(), S),
+            chance.ravel(),
             (np.repeat(np.arange(4 * S), 4), np.repeat(target, 4, axis=0).ravel()),
         ),
         (4 * S, S),
