@@ -18,7 +18,9 @@ def optimum(mdp: EpisodicMDP | DiscountedMDP) -> float:
 
     from eluder.tabular.planning import average_policy_iteration
 
-    return float(average_policy_iteration(mdp).gain)
+    gain = average_policy_iteration(mdp).gain
+    assert gain is not None
+    return gain
 
 
 def regret(result: OnlineResult, mdp: EpisodicMDP | DiscountedMDP) -> Array:

@@ -134,7 +134,8 @@ def run(
     store.refuse_changes(out, config)
     theories = {_pair(cell): theory(cell) for cell in cells({**config, "seeds": 1})}
 
-    with _bar(len(mine), len(mine) - len(todo), progress) as bar:
+    bar = _bar(len(mine), len(mine) - len(todo), progress)
+    with opened(executor or _default(study), jobs) as pool, bar:
         bar.set_postfix_str("compiling")
         for cell in {_pair(cell): cell for cell in todo}.values():
             _warm(cell)
@@ -143,8 +144,7 @@ def run(
         for names, statement in theories.items():
             if statement is not None:
                 store.write(store.theory_file(out, *names), store.to_json(statement))
-        with opened(executor or _default(study), jobs) as pool:
-            failed = _run_all(todo, out, pool, bar)
+        failed = _run_all(todo, out, pool, bar)
     table = store.consolidate(out)
     if study.score is not None:
         store.write(out / "score.csv", study.score(table.cells).to_csv().encode())
@@ -177,7 +177,7 @@ def _bar(total: int, done: int, progress: bool) -> Any:
 
 def _run_all(todo: list[Cell], out: Path, pool: Executor, bar: Any) -> list[str]:
     """Run cells and store each as it finishes; return the names of those that failed."""
-    failed = []
+    failed, traces = [], list[str]()
     waiting: dict[Future[Any], Cell] = {}
     try:
         waiting.update({pool.submit(run_cell, cell): cell for cell in todo})
@@ -189,7 +189,8 @@ def _run_all(todo: list[Cell], out: Path, pool: Executor, bar: Any) -> list[str]
                 raise
             except Exception as error:
                 failed.append(f"{' / '.join(_pair(cell))} / seed {cell['seed']}")
-                bar.write(f"{failed[-1]} failed:\n{_trace(error)}", file=sys.stderr)
+                trace = "".join(traceback.format_exception(error))
+                bar.write(f"{failed[-1]} failed{_once(trace, traces)}", file=sys.stderr)
             bar.update()
     finally:
         for future in waiting:
@@ -197,8 +198,12 @@ def _run_all(todo: list[Cell], out: Path, pool: Executor, bar: Any) -> list[str]
     return failed
 
 
-def _trace(error: BaseException) -> str:
-    return "".join(traceback.format_exception(error))
+def _once(trace: str, seen: list[str]) -> str:
+    """Return a traceback the first time, and a remark later."""
+    if trace in seen:
+        return " like one before"
+    seen.append(trace)
+    return f":\n{trace}"
 
 
 def _warm(cell: Cell) -> None:
@@ -242,7 +247,7 @@ def run_cell(cell: Cell) -> tuple[store.Record, dict[str, Any]]:
     >>> run_cell(cell)[0]["k"].tolist()
     [1, 2, 3, 4, 5]
     """
-    _warm_up(json.dumps([cell["problem"], cell["algorithm"], cell["epsilons"]]))
+    _warm(cell)
     record, seconds = _play(cell)
     versions = {"python": platform.python_version(), "numpy": np.__version__, "numba": numba.__version__}
     return record, {"seconds": seconds, "version": eluder.__version__, "commit": commit(), **versions}
