@@ -115,6 +115,13 @@ ALGORITHMS = [
         errors=(*STEPS, *RNG, *DELTA),
     ),
     Row(
+        "tabular.exploration.euler",
+        episodic,
+        args=(200,),
+        kwargs={"c": 0.02},
+        errors=(*BUDGET, *RNG, *DELTA, *SCALE),
+    ),
+    Row(
         "tabular.exploration.psrl",
         episodic,
         args=(50,),

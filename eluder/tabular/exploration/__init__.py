@@ -3,6 +3,7 @@
 from eluder.tabular.exploration._boltzmann import boltzmann_q_learning
 from eluder.tabular.exploration._certainty_equivalence import greedy_certainty_equivalence
 from eluder.tabular.exploration._epsilon_greedy import epsilon_greedy_q_learning
+from eluder.tabular.exploration._euler import euler
 from eluder.tabular.exploration._kl_ucrl import kl_ucrl
 from eluder.tabular.exploration._oracle import oracle_policy
 from eluder.tabular.exploration._psrl import psrl
@@ -15,6 +16,7 @@ __all__ = [
     "boltzmann_q_learning",
     "epsilon_greedy_q_learning",
     "greedy_certainty_equivalence",
+    "euler",
     "kl_ucrl",
     "oracle_policy",
     "psrl",

@@ -20,8 +20,8 @@ for the mean over problems, not for each problem.
 Deviations from the paper: a reward in [0, 1] is rounded to 0 or 1 at random with that mean (Agrawal & Goyal
 2012), so that Beta posteriors fit any reward; counts may depend on the stage. With ``sampling="lumped"`` the
 successors that a pair has never shown get one draw together, of the exact law of their total probability, and
-share it evenly. The mean of P~, and the joint law of the seen probabilities and the unseen total, are those of
-the Dirichlet posterior; only the split of the unseen total is not random. ``sampling="full"`` draws each one.
+share it evenly. The mean of P~, and the joint law of the seen probabilities and the unseen total, are those
+of the Dirichlet posterior; only the split of the unseen total is not random. ``sampling="full"`` draws each.
 """
 
 from typing import Literal
@@ -35,7 +35,7 @@ from eluder.core.problems import EpisodicMDP
 from eluder.core.results import OnlineResult
 from eluder.core.simulator import Simulator, policy_value, reset, simulator, step
 from eluder.core.types import Array, BoolArray, IntArray
-from eluder.tabular.exploration._shared import greedy, optimistic, table
+from eluder.tabular.exploration._shared import greedy, optimistic, stage_table
 
 __all__ = ["psrl"]
 
@@ -106,9 +106,7 @@ def psrl(
     if sampling not in ("lumped", "full"):
         raise ValueError(f"sampling must be 'lumped' or 'full', got {sampling!r}")
     sim = simulator(mdp)
-    if stationary and (mdp.P.ndim == 4 or mdp.r.ndim == 3):
-        raise ValueError("stationary=True needs P of shape (S, A, S) and r of shape (S, A)")
-    tables = table(mdp.H, stationary)
+    tables = stage_table(mdp, stationary)
     return OnlineResult(*_psrl(sim, K, tables, sampling == "lumped", prior, checks.generator(rng)))
 
 

@@ -5,10 +5,21 @@ from typing import NamedTuple
 import numpy as np
 
 from eluder.core.kernels import kernel
+from eluder.core.problems import EpisodicMDP
 from eluder.core.simulator import Simulator
 from eluder.core.types import Array, IntArray
 
-__all__ = ["Counts", "count", "greedy", "initial_value", "new_counts", "optimistic", "table"]
+__all__ = [
+    "Counts",
+    "count",
+    "greedy",
+    "initial_value",
+    "mean",
+    "mean_and_variance",
+    "new_counts",
+    "optimistic",
+    "stage_table",
+]
 
 
 class Counts(NamedTuple):
@@ -32,9 +43,18 @@ class Counts(NamedTuple):
     P_hat: Array
 
 
-def table(H: int, stationary: bool) -> IntArray:
-    """Return the table of each stage: 0 for all if `stationary`, else one for each."""
-    return np.zeros(H, np.int64) if stationary else np.arange(H)
+def stage_table(mdp: EpisodicMDP, stationary: bool, *, knows_r: bool = False) -> IntArray:
+    """Return the table in which each stage counts: 0 for all if `stationary`, else one for each.
+
+    A learner that `knows_r` may share the counts although the rewards depend on the stage.
+    """
+    if not isinstance(stationary, bool | np.bool_):
+        raise ValueError(f"stationary must be True or False, got {stationary!r}")
+    if stationary and mdp.P.ndim == 4:
+        raise ValueError("stationary=True needs a kernel P of shape (S, A, S)")
+    if stationary and mdp.r.ndim == 3 and not knows_r:
+        raise ValueError("stationary=True needs rewards r of shape (S, A)")
+    return np.zeros(mdp.H, np.int64) if stationary else np.arange(mdp.H)
 
 
 @kernel
@@ -55,6 +75,31 @@ def count(counts: Counts, h: int, s: int, a: int, slot: int) -> None:
     counts.n_next[g, s, a, slot] += 1
     for i in range(counts.P_hat.shape[3]):
         counts.P_hat[g, s, a, i] = counts.n_next[g, s, a, i] / counts.n[g, s, a]
+
+
+@kernel
+def mean(counts: Counts, sim: Simulator, h: int, s: int, a: int, V: Array) -> float:
+    """Return ``P_hat V[h + 1]`` of the pair (s, a) at stage `h`."""
+    g, m = counts.table[h], sim.stage[h]
+    total = 0.0
+    for i in range(counts.P_hat.shape[3]):
+        total += counts.P_hat[g, s, a, i] * V[h + 1, sim.succ[m, s, a, i]]
+    return total
+
+
+@kernel
+def mean_and_variance(
+    counts: Counts, sim: Simulator, h: int, s: int, a: int, V: Array
+) -> tuple[float, float]:
+    """Return ``P_hat V[h + 1]`` and ``Var_{P_hat} V[h + 1]`` of the pair (s, a) at stage `h`."""
+    g, m = counts.table[h], sim.stage[h]
+    total = 0.0
+    squares = 0.0
+    for i in range(counts.P_hat.shape[3]):
+        v = V[h + 1, sim.succ[m, s, a, i]]
+        total += counts.P_hat[g, s, a, i] * v
+        squares += counts.P_hat[g, s, a, i] * v**2
+    return total, max(squares - total**2, 0.0)
 
 
 @kernel

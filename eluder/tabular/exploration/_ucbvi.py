@@ -47,9 +47,11 @@ from eluder.tabular.exploration._shared import (
     count,
     greedy,
     initial_value,
+    mean,
+    mean_and_variance,
     new_counts,
     optimistic,
-    table,
+    stage_table,
 )
 
 __all__ = ["ucbvi"]
@@ -118,12 +120,11 @@ def ucbvi(
     if bonus not in ("hoeffding", "bernstein"):
         raise ValueError(f"bonus must be 'hoeffding' or 'bernstein', got {bonus!r}")
     sim = simulator(mdp)
-    if stationary and sim.prob.shape[0] > 1:
-        raise ValueError("stationary=True needs a kernel P of shape (S, A, S)")
+    tables = stage_table(mdp, stationary, knows_r=True)
     H, S, A = sim.r.shape
     L = log_term(S, A, K, H, delta)
     rng = checks.generator(rng)
-    return OnlineResult(*_ucbvi(sim, K, table(H, stationary), bonus == "bernstein", L, c, rng))
+    return OnlineResult(*_ucbvi(sim, K, tables, bonus == "bernstein", L, c, rng))
 
 
 def log_term(S: int, A: int, K: int, H: int, delta: float) -> float:
@@ -264,24 +265,17 @@ def _plan(
     H, S, A = Q.shape
     top = -1
     for h in range(H - 1, -1, -1):
-        n, P_hat, succ = counts.n[counts.table[h]], counts.P_hat[counts.table[h]], sim.succ[sim.stage[h]]
+        visits = counts.n[counts.table[h]]
         for s in range(S):
             for a in range(A):
-                if n[s, a] > 0:
-                    PV = 0.0
-                    PV2 = 0.0
-                    PW = 0.0
-                    for i in range(succ.shape[2]):
-                        p = P_hat[s, a, i]
-                        v = V[h + 1, succ[s, a, i]]
-                        PV += p * v
-                        if bernstein:
-                            PV2 += p * v**2
-                            PW += p * W[h + 1, succ[s, a, i]]
+                n = visits[s, a]
+                if n > 0:
                     if bernstein:
-                        b = bernstein_bonus(n[s, a], max(PV2 - PV**2, 0.0), PW, H, L)
+                        PV, variance = mean_and_variance(counts, sim, h, s, a, V)
+                        b = bernstein_bonus(n, variance, mean(counts, sim, h, s, a, W), H, L)
                     else:
-                        b = hoeffding_bonus(n[s, a], H, L)
+                        PV = mean(counts, sim, h, s, a, V)
+                        b = hoeffding_bonus(n, H, L)
                     Q[h, s, a] = min(Q[h, s, a], float(H - h), sim.r[h, s, a] + PV + c * b)
             best = greedy(Q[h, s])
             if best != pi[h, s]:

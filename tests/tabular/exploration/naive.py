@@ -3,7 +3,7 @@
 import numpy as np
 
 from eluder.core.simulator import simulator
-from eluder.tabular.exploration._shared import Counts, table
+from eluder.tabular.exploration._shared import Counts, stage_table
 
 
 def optimal_value(mdp):
@@ -41,7 +41,7 @@ def random_counts(mdp, stationary, seed, high=4):
     """Random counts by successor slot, of available pairs, with some pairs never visited."""
     rng = np.random.default_rng(seed)
     sim = simulator(mdp)
-    G = table(mdp.H, stationary)[-1] + 1
+    G = stage_table(mdp, stationary)[-1] + 1
     prob = np.broadcast_to(sim.prob, (G, *sim.prob.shape[1:])) if len(sim.prob) == 1 else sim.prob
     seen = rng.random(prob.shape[:3]) < 0.8
     return rng.integers(0, high, prob.shape) * (prob > 0) * (mdp.mask & seen)[..., None]
@@ -113,3 +113,38 @@ def drawn_kernel(weight, rest, succ):
     for i in np.ndindex(weight.shape):
         P[i[:3]][succ[i]] += weight[i]
     return P
+
+
+def euler_plan(n_next, rewards, H, L, c):
+    """Algorithm 1 of Zanette & Brunskill 2019; lists of rewards of each (h, s, a), None where unavailable."""
+    S, A = n_next.shape[1:3]
+    Q = np.full((H, S, A), -np.inf)
+    V_up, V_low = np.zeros((H + 1, S)), np.zeros((H + 1, S))
+    J, B_p, B_v = H * L / 3, H * np.sqrt(2 * L), np.sqrt(2 * L)
+    for h in reversed(range(H)):
+
+        def bonus(s, a, V, h=h):
+            n = n_next[h, s, a].sum()
+            P_hat = n_next[h, s, a] / n
+            phi = np.sqrt(2 * (P_hat @ (V - P_hat @ V) ** 2) * L / n) + H * L / (3 * (n - 1))
+            norm = np.sqrt(P_hat @ (V_up[h + 1] - V_low[h + 1]) ** 2)
+            return P_hat @ V, phi + ((4 * J + B_p) / np.sqrt(n) + B_v * norm) / np.sqrt(n)
+
+        def reward(s, a, h=h):
+            x = np.array(rewards[h][s][a])
+            return x.mean(), np.sqrt(2 * x.var(ddof=1) * L / len(x)) + 7 * L / (3 * (len(x) - 1))
+
+        for s in range(S):
+            for a in range(A):
+                if rewards[h][s][a] is None:
+                    continue
+                Q[h, s, a] = H - h
+                if n_next[h, s, a].sum() > 1:
+                    (r_hat, b_r), (PV, b) = reward(s, a), bonus(s, a, V_up[h + 1])
+                    Q[h, s, a] = min(H - h, r_hat + c * b_r + PV + c * b)
+            a = Q[h, s].argmax()
+            V_up[h, s] = Q[h, s, a]
+            if n_next[h, s, a].sum() > 1:
+                (r_hat, b_r), (PV, b) = reward(s, a), bonus(s, a, V_low[h + 1])
+                V_low[h, s] = max(0, r_hat - c * b_r + PV - c * b)
+    return Q, V_up, V_low

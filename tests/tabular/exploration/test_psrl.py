@@ -8,7 +8,7 @@ from eluder.core.problems import EpisodicMDP
 from eluder.core.simulator import simulator
 from eluder.tabular.exploration import psrl
 from eluder.tabular.exploration._psrl import _draw, _every_state, _plan
-from eluder.tabular.exploration._shared import table
+from eluder.tabular.exploration._shared import stage_table
 from tests.instances import random_episodic
 from tests.tabular.exploration import naive
 
@@ -106,7 +106,7 @@ def test_tiny_prior_draws_a_random_successor():
 def test_plan_is_optimal_in_the_drawn_problem(stages):
     mdp = random_episodic(5, 3, 4, seed=3, stages=stages, masked=True)
     sim = simulator(mdp)
-    tables = table(4, not stages)
+    tables = stage_table(mdp, not stages)
     G = tables[-1] + 1
     draw = rng(2)
     weight, rest = np.zeros(sim.prob.shape), np.zeros((G, 5, 3))
@@ -148,9 +148,12 @@ def test_rounded_rewards_have_their_mean():
 
 def test_stationary_refuses_stages():
     mdp = random_episodic(3, 2, 2, 0, stages=True)
-    for changed in (mdp, mdp._replace(P=mdp.P[0]), mdp._replace(r=mdp.r[0])):
-        with pytest.raises(ValueError, match="stationary=True needs P of shape"):
-            psrl(changed, 2, stationary=True, rng=rng())
+    with pytest.raises(ValueError, match="stationary=True needs a kernel P"):
+        psrl(mdp, 2, stationary=True, rng=rng())
+    with pytest.raises(ValueError, match="stationary=True needs rewards r"):
+        psrl(mdp._replace(P=mdp.P[0]), 2, stationary=True, rng=rng())
+    with pytest.raises(ValueError, match="stationary must be True or False, got 1"):
+        psrl(mdp, 2, stationary=1, rng=rng())
 
 
 def drawn_problem(seed, S=3, A=2, H=3):

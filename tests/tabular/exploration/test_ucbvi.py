@@ -5,7 +5,7 @@ import pytest
 
 from eluder.core.simulator import simulator
 from eluder.tabular.exploration import ucbvi
-from eluder.tabular.exploration._shared import table
+from eluder.tabular.exploration._shared import stage_table
 from eluder.tabular.exploration._ucbvi import (
     _plan,
     bernstein_bonus,
@@ -55,7 +55,7 @@ def planned(mdp, stationary, bonus, n_next, visits, Q, L=0.7, c=0.1):
     """Return what the kernel plans, and the definition, from the given counts."""
     sim = simulator(mdp)
     H, S, A = sim.r.shape
-    counts = counts_of(n_next, table(H, stationary))
+    counts = counts_of(n_next, stage_table(mdp, stationary, knows_r=True))
     W = np.array([[correction_term(n, S, A, H, L) for n in row] for row in visits])
     naive_Q, naive_V = naive.ucbvi_plan(
         Q, naive.dense_counts(n_next, sim)[counts.table], visits, sim.r, bonus, L, c
