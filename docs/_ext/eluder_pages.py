@@ -1,6 +1,6 @@
 """Directives that fill the pages from the modules, so that no page repeats what a module says.
 
-``{pseudocode} NAME``   the literal block of the module's docstring, beside the kernels (``:kernels: a b``)
+``{pseudocode} NAME``   the first literal block of the module's docstring, beside the kernels
 ``{guarantee} NAME``    a table of the module's GUARANTEES
 ``{deviations} NAME``   the paragraph of the module's docstring that begins with "Deviations"
 ``{algorithms} AREA``   a table of an area's algorithms, with their pages as its table of contents
@@ -23,6 +23,7 @@ from docutils.parsers.rst import Directive, directives
 from docutils.statemachine import StringList
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 
 import eluder.tabular
@@ -72,9 +73,13 @@ def paragraphs(module: ModuleType) -> list[str]:
     return ["\n".join(block).rstrip() for block in blocks if block]
 
 
-def pseudocode(module: ModuleType) -> str:
-    """Return the literal blocks of a module's docstring."""
-    return "\n\n".join(textwrap.dedent(p) for p in paragraphs(module) if p.startswith(" "))
+def pseudocode(module: ModuleType) -> tuple[str, str]:
+    """Return the first literal block of a module's docstring, and the prose between it and the guarantee."""
+    text = paragraphs(module)
+    start = next(i for i, p in enumerate(text) if p.startswith(" "))
+    stop = next((i for i, p in enumerate(text) if p.startswith(("Guarantee", "Deviations"))), len(text))
+    legend = [p for p in text[start + 1 : stop] if not p.startswith(" ")]
+    return textwrap.dedent(text[start]), "\n\n".join(legend)
 
 
 def deviations(module: ModuleType) -> str:
@@ -168,7 +173,7 @@ class PseudocodeDirective(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         name = self.arguments[0]
         module = home(name)
-        text = pseudocode(module)
+        text, legend = pseudocode(module)
         kernels = self.options.get("kernels", f"_{name}").split()
         code = "\n\n".join(inspect.getsource(getattr(module, k)) for k in kernels if hasattr(module, k))
         paper, python = nodes.literal_block(text, text), nodes.literal_block(code, code)
@@ -178,7 +183,7 @@ class PseudocodeDirective(SphinxDirective):
             if block.astext():
                 head = nodes.paragraph("", title, classes=["column-title"])
                 box += nodes.container("", head, block, classes=["column", f"column-{kind}"])
-        return [box]
+        return [box, *prose(legend[:1].upper() + legend[1:])]
 
 
 class GuaranteeDirective(Directive):
@@ -273,6 +278,28 @@ class PapersDirective(Directive):
         return [table("papers", head, [34, 16, 28, 22], rows)]
 
 
+LOADED = re.compile(
+    r"""<(?:script|link|img|iframe|source)\b[^>]*?\b(?:src|href)\s*=\s*["']?((?:https?:)?//[^"'\s>]+)"""
+    r"""|@import\s+(?:url\()?["']?((?:https?:)?//[^"')\s;]+)"""
+    r"""|url\(\s*["']?((?:https?:)?//[^"')\s]+)""",
+    re.IGNORECASE,
+)
+
+
+def external(text: str) -> list[str]:
+    """Return the addresses that a browser loads from the network when it opens a page or a style sheet."""
+    return [next(filter(None, match.groups())) for match in LOADED.finditer(text)]
+
+
+def check_offline(app: Sphinx, error: Exception | None) -> None:
+    """Stop the build if a page needs the network."""
+    if error is None and app.builder.format == "html":
+        files = [f for f in sorted(Path(app.outdir).rglob("*")) if f.suffix in {".html", ".css"}]
+        found = [f"{f.relative_to(app.outdir)}: {a}" for f in files for a in external(f.read_text("utf-8"))]
+        if found:
+            raise ExtensionError(f"pages load from the network: {', '.join(found)}")
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("pseudocode", PseudocodeDirective)
     app.add_directive("guarantee", GuaranteeDirective)
@@ -280,4 +307,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("algorithms", AlgorithmsDirective)
     app.add_directive("members", MembersDirective)
     app.add_directive("papers", PapersDirective)
+    app.connect("build-finished", check_offline)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

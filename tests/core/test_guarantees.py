@@ -59,7 +59,7 @@ def declared():
                     yield pytest.param(g, id=f"{algorithm.__name__} {dict(g.when)}")
 
 
-@pytest.mark.parametrize("g", declared())
+@pytest.mark.parametrize("g", list(declared()))
 def test_a_bound_grows_with_its_exponent(g):
     """The declared exponent of K (or T) is that of the bound itself, logarithms aside."""
     names = inspect.signature(g.bound).parameters
