@@ -127,13 +127,13 @@ def plot_profile(table: Table, *, num_tau: int = 200) -> "Figure":
     >>> plot_profile(load("runs/quickstart")).savefig("profile.png")  # doctest: +SKIP
     """
     import matplotlib as mpl
+    from matplotlib.ticker import LogLocator
 
     everything = _finished(table)
     ratios = final_ratios(everything)
-    top = max(float(x.max()) for x in ratios.values())
-    tau = np.geomspace(
-        min(0.5, min(float(x[x > 0].min(initial=1.0)) for x in ratios.values())), top * 1.1, num_tau
-    )
+    flat = np.concatenate([x.ravel() for x in ratios.values()])
+    least, most = flat[flat > 0].min(initial=0.5), flat.max(initial=2.0)
+    tau = np.geomspace(max(least, 1e-3), 1.1 * most, num_tau)
     look = _looks(everything)
     rng = everything[0].rng()
     with mpl.rc_context(STYLE):
@@ -154,6 +154,9 @@ def plot_profile(table: Table, *, num_tau: int = 200) -> "Figure":
             ends.append((float(half), label, colour))
         ax.set_xscale("log")
         ax.set_xlim(tau[0], tau[-1])
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
+        ax.xaxis.set_minor_formatter("")
         ax.set_ylim(-0.02, 1.03)
         ax.set_xlabel("factor over the least mean regret on the problem")
         ax.set_ylabel("fraction of runs within the factor")
@@ -259,7 +262,7 @@ def _log_panel(ax: "Axes", here: Sequence[Group], look: dict[str, tuple[str, Any
             top = max(top, float(g.bound[-1]) * 2)
         elif g.bound.size:
             above.append(f"{g.algorithm} {g.bound[-1]:.1e}")
-    ax.set_xlim(1, max(g.k[-1] for g in here))
+    ax.set_xlim(1, max(2.0, *(g.k[-1] for g in here)))
     ax.set_ylim(bottom, top)
     _declared_guides(ax, here, bottom)
     _end_labels(ax, labels, heading="slope of the last decade [95%]")
@@ -299,7 +302,7 @@ def _end_labels(ax: "Axes", labels: Sequence[tuple[float, str, str]], heading: s
     to_axes = ax.transData + ax.transAxes.inverted()
     x_end = ax.get_xlim()[1]
     wanted = sorted(((float(to_axes.transform((x_end, y))[1]), text, colour) for y, text, colour in labels))
-    places = spread([y for y, _, _ in wanted], gap)
+    places = spread([y for y, _, _ in wanted], gap, high=0.97)
     for (y, text, colour), place in zip(wanted, places, strict=True):
         ax.annotate(
             text,
@@ -317,6 +320,7 @@ def _end_labels(ax: "Axes", labels: Sequence[tuple[float, str, str]], heading: s
                 "color": colour,
                 "lw": 0.7,
                 "alpha": 0.6,
+                "relpos": (0, 0.5),
                 "shrinkA": 1,
                 "shrinkB": 0,
             },
@@ -327,8 +331,12 @@ def _end_labels(ax: "Axes", labels: Sequence[tuple[float, str, str]], heading: s
         )
 
 
-def spread(wanted: Sequence[float], gap: float) -> list[float]:
-    """Return places at least `gap` apart, in order and nearest to `wanted` (sorted) in least squares."""
+def spread(wanted: Sequence[float], gap: float, high: float = 1.0) -> list[float]:
+    """Return places from 0 to `high`, at least `gap` apart, in order and nearest to `wanted` (sorted).
+
+    With the offsets i gap taken off this is least-squares isotonic regression, solved by pooling neighbours;
+    the limits then clip it.
+    """
     blocks: list[list[float]] = []  # each: sum of (wanted - offset), number of labels
     for i, y in enumerate(wanted):
         blocks.append([y - i * gap, 1])
@@ -336,5 +344,6 @@ def spread(wanted: Sequence[float], gap: float) -> list[float]:
             total, n = blocks.pop()
             blocks[-1][0] += total
             blocks[-1][1] += n
-    base = [total / n for total, n in blocks for _ in range(int(n))]
+    top = max(0.0, high - (len(wanted) - 1) * gap)
+    base = [min(max(total / n, 0.0), top) for total, n in blocks for _ in range(int(n))]
     return [b + i * gap for i, b in enumerate(base)]

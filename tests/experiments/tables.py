@@ -61,9 +61,9 @@ def table(
         "epsilons": [0.1],
     }
     return Table(
-        cells=pd.DataFrame(cells),
-        curves=pd.concat(curves, ignore_index=True),
-        guarantees=pd.DataFrame(theory),
+        cells=pd.DataFrame(cells, columns=None if cells else ["problem", "algorithm", "seed"]),
+        curves=pd.concat(curves, ignore_index=True) if curves else none.iloc[:, :3].assign(regret=0.0),
+        guarantees=pd.DataFrame(theory, columns=None if theory else ["problem", "algorithm"]),
         bounds=pd.concat(bounds, ignore_index=True) if bounds else none,
         config=config,
     )
