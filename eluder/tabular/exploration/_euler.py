@@ -22,8 +22,8 @@ distance of its two bounds, and so shrinks where the problem is easy.
 
 Guarantee, for a kernel that does not depend on the stage: with probability 1 - delta, V_low <= V* <= V_up and
 the regret is at most the smaller of O~(sqrt(Q* S A T)) and O~(sqrt(G^2 S A K)), plus
-O~(sqrt(S) S A H^2 (sqrt(S) + sqrt(H))), where Q* is the largest variance of one reward plus the next value, and G bounds the return; the
-learner knows neither (Theorem 1).
+O~(sqrt(S) S A H^2 (sqrt(S) + sqrt(H))), where Q* is the largest variance of one reward
+plus the next value, and G bounds the return; the learner knows neither (Theorem 1).
 
 The constants of the bonus agree with an independent implementation of the pseudo-code; delta' is from memory.
 Deviations from the paper: `c` multiplies the bonuses (1 is the paper's); a pair visited once has no bonus
