@@ -88,7 +88,8 @@ def modified_policy_iteration(
     sweeps = checks.integer("sweeps", sweeps, 0)
     b = bellman(mdp)
     S, A = b.r.shape
-    V, pi = b.r.max(axis=1), b.r.argmax(axis=1)
+    constant = b.r.max(axis=1).min() / (1.0 - b.gamma)  # at most T of itself
+    V, pi = b.r.max(axis=1) + b.gamma * constant, b.r.argmax(axis=1)
     target = FRACTION * float(np.ptp(V))
     n = 0
 

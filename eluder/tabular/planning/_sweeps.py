@@ -264,10 +264,10 @@ def row_error(rows: Rows | Dense) -> float:
     """Return how far a row may be from summing to 1, rounding of its dot products included."""
     if isinstance(rows, Dense):
         ones = np.ones(rows.P.shape[1])
-        return float(np.abs(rows.P @ ones - 1).max() + 2 * EPS * ones.size)
+        return float(np.abs(rows.P @ ones - 1).max() + EPS / 2 * (ones.size + 2))
     n = rows.prob.size // len(rows.unroll) if rows.unroll else rows.indptr.size - 1
     longest = len(rows.unroll) or int(np.diff(rows.indptr).max())
-    return float(_row_error(rows, n) + 2 * EPS * longest)
+    return float(_row_error(rows, n) + EPS / 2 * (longest + 2))
 
 
 @kernel
@@ -301,6 +301,20 @@ def certificate(gamma: float, low: float, high: float, error: float, size: float
     noise = error * (2.0 * abs(c) + size)
     floor = noise / (1.0 - up)
     return Certificate(gamma * c, up / (1.0 - up) * 0.5 * span + floor, floor, span)
+
+
+def advance(b: Bellman, V: Array, cert: Certificate) -> Array:
+    """Replace `V` by TV; return by how much each state changed.
+
+    Where all states change by much the same, what is left of that constant is added (to `V`) or left out (of the
+    changes): no sweep would remove it faster than by gamma. This never alters the span of the next residual.
+    """
+    d = b.TV - V
+    V[:] = b.TV
+    if cert.span < 0.9 * np.abs(d).max():
+        V += cert.shift
+        d -= 0.5 * (d.min() + d.max())
+    return np.abs(d, out=d)
 
 
 def enough(cert: Certificate, tol: float) -> bool:

@@ -11,13 +11,13 @@ Pseudo-code, in our names::
     return TV + gamma/(1-gamma) (min(TV - V) + max(TV - V))/2
 
 Guarantee: |V_n - V*| <= gamma^n |V_0 - V*|; the span of TV - V shrinks by gamma a sweep at least, and on
-problems that mix by gamma times the second largest modulus of an eigenvalue in the end (Puterman 1994, sections
-6.3 and 6.6).
+problems that mix by gamma times the second largest modulus of an eigenvalue in the end (Puterman 1994,
+sections 6.3 and 6.6).
 
-Deviations from the paper: Gauss-Seidel sweeps alone have no two-sided span bound, and a maximum-norm stop makes
-them crawl, at gamma a sweep; so each block ends with a Jacobi sweep, whose bounds certify the result. The
-constant they reveal is added to V at once if the certificate has halved since the last time (else convergence
-would not be guaranteed).
+Deviations from the paper: Gauss-Seidel sweeps alone have no two-sided span bound, and a maximum-norm stop
+makes them crawl, at gamma a sweep; so each block ends with a Jacobi sweep, whose bounds certify the result.
+The constant they reveal is added to V at once if the certificate has halved since the last time (else
+convergence would not be guaranteed).
 """
 
 from typing import Literal
@@ -31,6 +31,7 @@ from eluder.core.results import PlanResult
 from eluder.core.types import Array
 from eluder.tabular.planning._sweeps import (
     Rows,
+    advance,
     bellman,
     check_discounted,
     enough,
@@ -41,6 +42,7 @@ from eluder.tabular.planning._sweeps import (
 
 __all__ = ["value_iteration"]
 
+PROGRESS = 0.9  # they go on only while the certificate shrinks so
 EVERY = 4  # Gauss-Seidel sweeps between two certificates
 
 
@@ -101,21 +103,20 @@ def value_iteration(
     extra = EVERY if sweep == "gauss_seidel" else 0
     b = bellman(mdp, sparse=extra > 0)
     V = np.zeros(b.r.shape[0])
-    accepted = np.inf
+    best = np.inf
     n = 0
 
     while True:
-        for _ in range(min(extra, max_iter - n - 1)):
-            _gauss_seidel(b.rows, b.r, b.gamma, V)
-            n += 1
         cert = improve(b, V)
         n += 1
         if enough(cert, tol) or n >= max_iter:
             break
-        V[:] = b.TV
-        if extra and cert.gap <= 0.5 * accepted:
-            accepted = cert.gap
-            V += cert.shift
+        advance(b, V, cert)
+        if cert.gap <= PROGRESS * best:
+            best = cert.gap
+            for _ in range(min(extra, max_iter - n - 1)):
+                _gauss_seidel(b.rows, b.r, b.gamma, V)
+                n += 1
 
     return finish(b, cert, n, tol, "raise max_iter, or use modified_policy_iteration")
 
