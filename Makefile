@@ -1,11 +1,12 @@
 # make demo    run the quickstart study (core package only, no torch)
 # make test    set up what the tests need and run them
 # make check   exactly what CI runs
+# make figure  the figure of the README, from the demo
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test slow lint types doctest docs notebooks check clean
+.PHONY: demo figure test slow lint types doctest docs notebooks check clean
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -24,6 +25,9 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 
 demo: .venv/core.ok
 	$(BIN)/eluder run quickstart --out runs/quickstart
+
+figure: demo
+	cp runs/quickstart/regret.png docs/_static/quickstart.png
 
 test: .venv/test.ok
 	$(BIN)/python -m pytest

@@ -62,6 +62,7 @@ html_theme_options = {
     "pygments_light_style": "default",
     "pygments_dark_style": "github-dark",
 }
+html_sidebars = {page: [] for page in ("index", "quickstart", "envs", "papers")}
 mathjax_path = "tex-svg.js"
 
 # --- text and maths ---

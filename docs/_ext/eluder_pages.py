@@ -141,10 +141,14 @@ def page(name: str) -> list[nodes.Node]:
     return [nodes.paragraph("", "", link)]
 
 
-def source(g: Guarantee) -> str:
-    """Write a paper on one line."""
-    arxiv = f" arXiv:{g.paper.arxiv}." if g.paper.arxiv else ""
-    return f"{g.paper.authors}. {g.paper.title}. {g.paper.venue} {g.paper.year}.{arxiv}"
+def source(g: Guarantee) -> nodes.paragraph:
+    """Write a paper on one line, with a link to its preprint."""
+    title = g.paper.title if g.paper.title.endswith(("?", "!")) else f"{g.paper.title}."
+    line = nodes.paragraph("", f"{g.paper.authors}. {title} {g.paper.venue} {g.paper.year}.")
+    if g.paper.arxiv:
+        label = f"arXiv:{g.paper.arxiv}"
+        line += [nodes.Text(" "), nodes.reference("", label, refuri=f"https://arxiv.org/abs/{g.paper.arxiv}")]
+    return line
 
 
 def variant(g: Guarantee) -> str:
@@ -192,15 +196,15 @@ class GuaranteeDirective(Directive):
     def run(self) -> list[nodes.Node]:
         declared = guarantees(algorithm(self.arguments[0]))
         columns = {
-            "Variant": [variant(g) for g in declared],
-            "Guarantee": [g.statement for g in declared],
-            "Assumptions": [g.assumptions for g in declared],
-            "Exponent": [order(g) for g in declared],
-            "Source": [source(g) for g in declared],
+            "Variant": [prose(variant(g)) for g in declared],
+            "Guarantee": [prose(g.statement) for g in declared],
+            "Assumptions": [prose(g.assumptions) for g in declared],
+            "Exponent": [prose(order(g)) for g in declared],
+            "Source": [[source(g)] for g in declared],
         }
         columns = {head: cells for head, cells in columns.items() if any(cells)}
         widths = {"Variant": 18, "Guarantee": 30, "Assumptions": 20, "Exponent": 8, "Source": 24}
-        rows = [[prose(cell) for cell in row] for row in zip(*columns.values(), strict=True)]
+        rows = [list(row) for row in zip(*columns.values(), strict=True)]
         return [table("guarantees", list(columns), [widths[head] for head in columns], rows)]
 
 
@@ -244,7 +248,7 @@ def proofs(name: str) -> list[str]:
     own = [f for f in files if f.stem == f"test_{name}"]
     skip = {"test_contract", "test_house", "test_docs"}
     found = own or [f for f in files if f.stem not in skip and pattern.search(f.read_text(encoding="utf-8"))]
-    return [f.relative_to(ROOT).as_posix() for f in found[:2]]
+    return [f.relative_to(ROOT / "tests").as_posix() for f in found[:2]]
 
 
 def by_paper() -> Iterator[tuple[Guarantee, list[tuple[str, Guarantee]]]]:
@@ -272,8 +276,8 @@ class PapersDirective(Directive):
                 extra = f" ({variant(g)})" if g.when else ""
                 exponent = f"; exponent {order(g)}" if g.exponent is not None else ""
                 statements += prose(g.statement + exponent + extra)
-            proven = [p for test in dict.fromkeys(tests) for p in prose(f"`{test}`")]
-            rows.append([prose(source(paper)), functions, statements, proven])
+            proven = [p for test in dict.fromkeys(tests) for p in prose(test)]
+            rows.append([[source(paper)], functions, statements, proven])
         head = ["Paper", "Functions", "Declared guarantee", "Tested in"]
         return [table("papers", head, [34, 16, 28, 22], rows)]
 
