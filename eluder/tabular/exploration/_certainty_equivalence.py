@@ -28,7 +28,7 @@ from eluder.core.problems import EpisodicMDP
 from eluder.core.results import OnlineResult
 from eluder.core.simulator import Simulator, policy_value, reset, simulator, step
 from eluder.core.types import Array, IntArray
-from eluder.tabular.exploration._shared import Counts, count, greedy, new_counts, table
+from eluder.tabular.exploration._shared import Counts, count, greedy, mean, new_counts, stage_table
 from eluder.tabular.exploration._stochastic import zero_q
 
 __all__ = ["greedy_certainty_equivalence"]
@@ -79,10 +79,8 @@ def greedy_certainty_equivalence(
     array([1., 1., 1.])
     """
     K = checks.integer("K", K)
-    sim = simulator(mdp)
-    if stationary and sim.prob.shape[0] > 1:
-        raise ValueError("stationary=True needs a kernel P of shape (S, A, S)")
-    value, Q, pi, N = _certainty_equivalence(sim, K, table(mdp.H, stationary), checks.generator(rng))
+    tables = stage_table(mdp, stationary, knows_r=True)
+    value, Q, pi, N = _certainty_equivalence(simulator(mdp), K, tables, checks.generator(rng))
     return OnlineResult(value, np.full(K, np.nan), Q, pi, N)
 
 
@@ -141,13 +139,10 @@ def _plan(Q: Array, V: Array, pi: IntArray, counts: Counts, sim: Simulator) -> i
     H, S, A = Q.shape
     top = -1
     for h in range(H - 1, -1, -1):
-        P_hat, succ = counts.P_hat[counts.table[h]], sim.succ[sim.stage[h]]
         for s in range(S):
             for a in range(A):
                 if sim.mask[s, a]:
-                    Q[h, s, a] = sim.r[h, s, a]
-                    for i in range(succ.shape[2]):
-                        Q[h, s, a] += P_hat[s, a, i] * V[h + 1, succ[s, a, i]]
+                    Q[h, s, a] = sim.r[h, s, a] + mean(counts, sim, h, s, a, V)
             best = greedy(Q[h, s])
             if best != pi[h, s]:
                 pi[h, s] = best

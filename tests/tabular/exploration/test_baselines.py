@@ -16,7 +16,7 @@ from eluder.tabular.exploration import (
 from eluder.tabular.exploration._boltzmann import boltzmann_row
 from eluder.tabular.exploration._certainty_equivalence import _plan
 from eluder.tabular.exploration._epsilon_greedy import epsilon_greedy_row
-from eluder.tabular.exploration._shared import Counts, table
+from eluder.tabular.exploration._shared import Counts, stage_table
 from eluder.tabular.exploration._stochastic import decayed, repair_mixture_value, td_update, uniform_row
 from tests.instances import random_episodic
 from tests.tabular.exploration import naive, naive_baselines
@@ -102,7 +102,7 @@ def test_certainty_equivalent_plan_equals_definition(stationary):
     mdp = masked(stages=not stationary)
     sim = simulator(mdp)
     H, S, A = sim.r.shape
-    which = table(H, stationary)
+    which = stage_table(mdp, stationary, knows_r=True)
     n_next = rng().integers(0, 4, (which[-1] + 1, *sim.prob.shape[1:])) * (sim.prob[: which[-1] + 1] > 0)
     n_next[0, 0, 0] = 0
     n = n_next.sum(axis=-1)
@@ -137,6 +137,13 @@ def test_value_is_that_of_the_mixture_played(stages, decay):
 def test_certainty_equivalence_value_is_exact(mdp):
     result = greedy_certainty_equivalence(mdp, 100, rng=rng())
     assert np.isclose(result.value[-1], start_value(mdp, result.pi))
+
+
+def test_certainty_equivalence_learns_the_kernel():
+    """Planned and true value of its policy agree where its own path has been counted often."""
+    mdp = random_episodic(4, 3, 4, seed=2)
+    result = greedy_certainty_equivalence(mdp, 20_000, stationary=True, rng=rng())
+    assert np.isclose(mdp.mu @ result.Q[0].max(axis=-1), result.value[-1], atol=0.02)
 
 
 # --- theorem ---

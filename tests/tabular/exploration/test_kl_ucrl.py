@@ -82,6 +82,16 @@ def test_naive_maximiser_satisfies_kkt(seed):
         assert u.max() <= nu[0] + 1e-6 * scale
 
 
+@pytest.mark.parametrize("p_best", [1e-3, 0.1, 0.5, 0.9, 0.999])
+@pytest.mark.parametrize("ratio", [1e-6, 1e-2, 1.0, 5.0, 20.0, 39.0, 41.0, 1e3])
+def test_kl_expectation_near_the_best_state(p_best, ratio):
+    """Radii about the size eps = 40 (1 - p_best), from which on the best state gets all."""
+    p, u = np.array([p_best, 1 - p_best]), np.array([1.0, 0.0])
+    eps = ratio * (1 - p_best)
+    value = kl_expectation(p, np.arange(2), u, 1.0, eps)
+    assert np.isclose(value, naive_average.max_kl(p, u, eps)[0], rtol=1e-10, atol=1e-13)
+
+
 def test_kl_expectation_grows_with_the_radius():
     p, u = np.array([0.5, 0.5, 0.0]), np.array([0.0, 1.0, 2.0])
     values = [kl_expectation(p, np.arange(3), u, 2.0, eps) for eps in (1e-8, 1e-4, 0.01, 0.1, 1.0, 10.0, 1e4)]

@@ -6,7 +6,7 @@ import pytest
 from eluder.core.exact import diameter
 from eluder.core.simulator import simulator
 from eluder.tabular.exploration import ucrl2
-from eluder.tabular.exploration._average_reward import backup, warn_if_cut
+from eluder.tabular.exploration._average_reward import backup, memory, play_episode, warn_if_cut
 from eluder.tabular.exploration._ucrl2 import (
     _extended_value_iteration,
     _kind_expectations,
@@ -122,6 +122,25 @@ def test_episodes_are_few():
     upper = ucrl2(mdp, T, rng=rng()).upper
     episodes = 1 + np.count_nonzero(np.diff(upper))  # at least; equal gains are not told apart
     assert 10 < episodes <= bound_episodes(4, 2, T)
+
+
+def test_memory_holds_the_run():
+    """One episode's counts add up: by successor, in rewards, and in visits of the policy's own pairs."""
+    mdp = random_discounted(4, 2, 0.9, seed=3, branching=3)
+    sim = simulator(mdp)
+    m = memory(sim)
+    m.N[:] = 40
+    m.n_next[:] = 10
+    pi = np.array([0, 1, 1, 0])
+    v, value = np.zeros(4, np.int64), np.full(500, np.nan)
+    _, t = play_episode(sim, pi, m, v, 0, 100, value, rng())
+    assert v.max() == 40
+    assert v.sum() == t - 100 == np.isfinite(value).sum()
+    np.testing.assert_array_equal(m.N[np.arange(4), pi], 40 + v)
+    np.testing.assert_array_equal(m.n_next.sum(axis=-1)[np.arange(4), pi], 30 + v)
+    np.testing.assert_allclose(m.reward[np.arange(4), pi], v * mdp.r[np.arange(4), pi])
+    share = (m.n_next - 10)[np.arange(4), pi] / v[:, None]
+    np.testing.assert_allclose(share, sim.prob[0, np.arange(4), pi], atol=0.3)
 
 
 def test_value_is_the_mean_reward_of_the_visited_pairs():
