@@ -190,6 +190,15 @@ def test_diameter_of_a_ring_and_of_one_way():
     assert exact.diameter(DiscountedMDP([[[1.0]]], [[0.0]], [1.0], 1.0)) == 0
 
 
+@pytest.mark.parametrize("slow", [0, 1])
+def test_diameter_takes_the_faster_way(slow):
+    """The first policy that reaches the target is not the best, from either state."""
+    move = np.array([0.1, 0.5])
+    P = np.stack([1 - move, move], axis=-1)
+    P = np.stack([P, P[:, ::-1]]) if slow == 0 else np.stack([P[::-1], P[::-1, ::-1]])
+    assert np.isclose(exact.diameter(DiscountedMDP(P, np.zeros((2, 2)), [1, 0], 1.0)), 2)
+
+
 def test_minimum_gap_by_hand():
     # stage 1: gap .3; stage 0: the same action costs .3 now and nothing later
     mdp = EpisodicMDP([[[1.0], [1.0], [1.0]]], [[0.5, 0.2, 0.5 - 1e-12]], [1.0], 2)

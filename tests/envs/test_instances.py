@@ -110,10 +110,10 @@ def test_chain_by_hand():
     assert np.isclose(optimal_value(envs.chain(10, fail=0.0, H=30))[0, 0], 0.05 + 30 - 9)
 
 
-@pytest.mark.parametrize("mapped", [False, True])
-def test_deep_sea_has_one_path(mapped):
+@pytest.mark.parametrize("seed", [None, 0, 1, 2, 3])
+def test_deep_sea_has_one_path(seed):
     N = 5
-    mdp = envs.deep_sea(N, H=N, rng=rng(3) if mapped else None)
+    mdp = envs.deep_sea(N, H=N, rng=None if seed is None else rng(seed))
     returns = []
     for actions in itertools.product((0, 1), repeat=N):
         s, total = 0, 0.0
@@ -124,7 +124,8 @@ def test_deep_sea_has_one_path(mapped):
         returns.append(total)
     best_two = np.sort(returns)[-2:]
     np.testing.assert_allclose(best_two, [0.01, 1.0])
-    if not mapped:
+    np.testing.assert_allclose(np.sort(mdp.r[-1]), [0.01 / N, 1.0])
+    if seed is None:
         assert np.isclose(returns[-1], 1.0), "right all the way"
 
 
@@ -313,6 +314,14 @@ def test_average_lower_bound(copies, arms, D):
         if i != copy:
             stay[2 * i] = dict(path)[i] + arms if i in dict(path) else 2 * arms
     assert np.isclose(gain_and_bias(mdp, stay)[0], (delta + eps) / (2 * delta + eps))
+
+
+def test_trees_by_hand():
+    mdp = envs.lower_bound_episodic(3, 2, H=9, rng=rng())
+    assert mdp.P[0, 3:6].argmax(axis=-1).tolist() == [[4, 5], [6, 7], [8, 9]]
+    mdp = envs.lower_bound_average(5, 2, gamma=1.0, rng=rng())
+    # actions 2 and 3 go to the children, 4 to the parent; node i is state 2 i, nodes 2, 3 and 4 are leaves
+    assert mdp.P[::2, 2:].argmax(axis=-1).tolist() == [[2, 4, 0], [6, 8, 0], [4, 4, 0], [6, 6, 2], [8, 8, 2]]
 
 
 # --- bad input ---
