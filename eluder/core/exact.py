@@ -98,7 +98,8 @@ def policy_value(mdp: DiscountedMDP | EpisodicMDP, pi: ArrayLike) -> Array:
 
     Notes
     -----
-    One linear system, O(S^3) or a sparse LU; episodic O(H S^2 A) time.
+    One linear system, O(S^3) or a sparse LU (which fills in where successors are random: some thousands of
+    states are then the limit); episodic O(H S^2 A) time.
 
     Examples
     --------

@@ -28,12 +28,12 @@ def gridworld(
     Parameters
     ----------
     layout : sequence of str
-        Rows of equal length: ``#`` a wall, ``S`` a start, ``G`` a goal, ``.`` any other cell. The cells that
-        are not walls are the states, numbered in reading order; the initial state is uniform on the starts.
+        Rows of equal length: ``#`` a wall, ``S`` the start, ``G`` a goal, ``.`` any other cell. The states are
+        the cells that are not walls, numbered in reading order.
     slip : float, default=0.1
         Probability, in [0, 1], that a move goes in one of the other three directions, a third each.
     restart : bool, default=False
-        What follows a goal: False, it stays there for ever; True, the next state is a start.
+        What follows a goal: False, it stays there for ever; True, the start.
     H : int, optional
         Horizon, for an EpisodicMDP.
     gamma : float, optional
@@ -50,7 +50,7 @@ def gridworld(
     Raises
     ------
     ValueError
-        If the map is not a rectangle of these characters with a start and a goal, `slip` is not a
+        If the map is not a rectangle of these characters with one start and a goal, `slip` is not a
         probability, not exactly one of `H` and `gamma` is given, or `sparse` comes with `H`.
 
     Notes
@@ -120,8 +120,16 @@ def grid(
     ----------
     size : int, default=5
         Rows and columns, at least 2. State ``row * size + column``.
-    slip, restart, H, gamma, sparse
-        See `gridworld`.
+    slip : float, default=0.1
+        Probability that a move goes in one of the other three directions, a third each.
+    restart : bool, default=False
+        What follows the goal: False, it stays there for ever; True, the start.
+    H : int, optional
+        Horizon, for an EpisodicMDP.
+    gamma : float, optional
+        Discount, for a DiscountedMDP; 1.0 for the average reward. Exactly one of `H` and `gamma` is given.
+    sparse : bool, default=False
+        Keep the kernel as CSR, shape (S * A, S); needs `gamma`.
 
     Returns
     -------
@@ -164,8 +172,16 @@ def four_rooms(
 
     Parameters
     ----------
-    slip, restart, H, gamma, sparse
-        See `gridworld`.
+    slip : float, default=1/3
+        Probability that a move goes in one of the other three directions, a third each.
+    restart : bool, default=False
+        What follows the goal: False, it stays there for ever; True, the start.
+    H : int, optional
+        Horizon, for an EpisodicMDP.
+    gamma : float, optional
+        Discount, for a DiscountedMDP; 1.0 for the average reward. Exactly one of `H` and `gamma` is given.
+    sparse : bool, default=False
+        Keep the kernel as CSR, shape (S * A, S); needs `gamma`.
 
     Returns
     -------
@@ -231,8 +247,16 @@ def n_room(
         Number of rooms.
     size : int, default=5
         Rows and columns of each, at least 2. The doors are in the middle of the walls.
-    slip, restart, H, gamma, sparse
-        See `gridworld`.
+    slip : float, default=0.1
+        Probability that a move goes in one of the other three directions, a third each.
+    restart : bool, default=False
+        What follows the goal: False, it stays there for ever; True, the start.
+    H : int, optional
+        Horizon, for an EpisodicMDP.
+    gamma : float, optional
+        Discount, for a DiscountedMDP; 1.0 for the average reward. Exactly one of `H` and `gamma` is given.
+    sparse : bool, default=False
+        Keep the kernel as CSR, shape (S * A, S); needs `gamma`.
 
     Returns
     -------

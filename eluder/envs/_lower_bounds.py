@@ -18,7 +18,7 @@ def lower_bound_episodic(
     wait: int | None = None,
     rng: np.random.Generator,
 ) -> EpisodicMDP:
-    """Return a hard problem of Domingues et al. 2021: when, at which leaf, with which action?
+    """Return a hard problem of Domingues et al. 2021: one stage, leaf and action is better than the others.
 
     Parameters
     ----------

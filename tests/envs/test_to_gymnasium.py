@@ -31,7 +31,7 @@ def test_registered_ids_pass_the_checker(name):
     env = gymnasium.make(f"eluder/{name}-v0")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        check_env(env.unwrapped, skip_render_check=True)
+        check_env(env.unwrapped)
     modes = env.unwrapped.metadata["render_modes"]
     assert "ansi" in modes
     for mode in modes:
