@@ -55,10 +55,12 @@ def run_sleepy(out, *words):
     return command("run", study, "--out", out, "--quiet", "--no-report", *words)
 
 
-def until(condition, seconds=60):
+def until(condition, process=None, seconds=60):
+    """Wait for a condition; `process` must not end before."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited too long"
+        assert process is None or process.poll() is None, process.communicate()[1]
         time.sleep(0.02)
 
 
@@ -154,7 +156,7 @@ def test_a_truncated_cell_runs_again(serial, tmp_path):
 def test_kill_and_resume_equals_an_undisturbed_run(tmp_path):
     out, whole = tmp_path / "killed", tmp_path / "whole"
     first = run_sleepy(out, "--jobs", 1, "--executor", "threads")
-    until(lambda: len(finished(out)) >= 3)
+    until(lambda: len(finished(out)) >= 3, first)
     os.killpg(first.pid, signal.SIGKILL)
     first.communicate()
     before = finished(out)
@@ -176,7 +178,7 @@ def test_kill_and_resume_equals_an_undisturbed_run(tmp_path):
 def test_workers_do_not_outlive_a_killed_run(tmp_path):
     out = tmp_path / "out"
     parent = run_sleepy(out, "--jobs", 2, "--executor", "processes", "--seeds", 500)
-    until(lambda: len(finished(out)) >= 1)
+    until(lambda: len(finished(out)) >= 1, parent)
     children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
     assert len(children) >= 2
     os.kill(parent.pid, signal.SIGKILL)
@@ -188,7 +190,7 @@ def test_workers_do_not_outlive_a_killed_run(tmp_path):
 def test_ctrl_c_keeps_finished_cells_and_is_quiet(tmp_path, executor):
     out = tmp_path / "out"
     process = run_sleepy(out, "--executor", executor, "--jobs", 2, "--seeds", 500)
-    until(lambda: len(finished(out)) >= 2)
+    until(lambda: len(finished(out)) >= 2, process)
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
