@@ -44,6 +44,10 @@ def test_log_panel_shows_fit_declared_growth_and_bounds():
     fits = [ln for ln in lines(ax, "#333333") if len(ln.get_xdata()) == 2]
     slopes = [np.diff(np.log(ln.get_ydata()))[0] / np.diff(np.log(ln.get_xdata()))[0] for ln in fits]
     assert np.allclose(slopes, [g.slope().estimate for g in groups(t)])
+    for g, line in zip(groups(t), fits, strict=True):
+        tail = g.k >= 200
+        fit = np.polyfit(np.log(g.k[tail]), np.log(g.regret.mean(axis=0)[tail]), 1)
+        assert np.allclose(np.polyval(fit, np.log(line.get_xdata())), np.log(line.get_ydata()))
     assert any(text.startswith(f"PSRL  {slopes[3]:.2f} [") for text in texts)
     (guide,) = lines(ax, "#999999")
     assert np.isclose(np.diff(np.log(guide.get_ydata()))[0], 0.5 * np.diff(np.log(guide.get_xdata()))[0])

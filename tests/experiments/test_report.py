@@ -102,6 +102,17 @@ def test_report_is_one_file_that_asks_for_nothing(tmp_path):
     assert page == again
 
 
+def test_improvement_favours_the_row_with_less_regret(tmp_path):
+    pair = ["UCBVI (Bernstein)", "Q-learning UCB-H"]  # given the first two shapes: the second has less regret
+    t = table(problems=["A", "B"], algorithms=pair)
+    page = write_report(t, tmp_path / "r.html").read_text(encoding="utf-8")
+    rows = re.findall(r"<tr><th scope=\"row\">(.*?)</th>(.*?)</tr>", page)
+    assert [name for name, _ in rows] == pair * 3  # problem A, problem B, both
+    for name, cells in rows:
+        (p,) = re.findall(r"([\d.]+)<br>", cells)
+        assert float(p) > 0.95 if name == pair[1] else float(p) < 0.05
+
+
 def test_report_tells_the_provenance(tmp_path):
     t = table(seeds=2)
     page = write_report(t, tmp_path / "r.html").read_text(encoding="utf-8")
