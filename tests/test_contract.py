@@ -66,6 +66,13 @@ RNG = (({"rng": 7}, "rng must be a numpy.random.Generator"),)
 DELTA = (({"delta": 0.0}, r"delta must be in \(0, 1\)"), ({"delta": float("nan")}, "delta must be in"))
 SCALE = (({"c": -1.0}, r"c must be in \[0, inf"), ({"c": float("inf")}, "c must be in"))
 
+PLAN = (
+    ({"tol": 0.0}, r"tol must be in \(0, inf"),
+    ({"tol": float("nan")}, "tol must be in"),
+    ({"max_iter": 0}, "max_iter must be at least 1"),
+)
+TAU = (({"tau": 0.0}, r"tau must be in \(0, inf"), ({"ref": [[2.0] * 3] * 4}, r"ref\[0\] sums to 6, not 1"))
+
 ALGORITHMS = [
     # --- tabular.exploration ---
     Row(
@@ -140,6 +147,36 @@ ALGORITHMS = [
         errors=(*BUDGET, *RNG, *DELTA, *SCALE, ({"bonus": "x"}, "bonus must be 'hoeffding' or")),
     ),
     # --- tabular.planning ---
+    *(
+        Row(
+            f"tabular.planning.{name}",
+            discounted,
+            kwargs=kwargs,
+            result=PlanResult,
+            seeded=False,
+            errors=errors,
+        )
+        for name, kwargs, errors in (
+            ("value_iteration", {}, (*PLAN, ({"sweep": "x"}, "sweep must be 'jacobi' or 'gauss_seidel'"))),
+            ("modified_policy_iteration", {}, (*PLAN, ({"sweeps": -1}, "sweeps must be at least 0"))),
+            ("policy_iteration", {}, PLAN),
+            ("anderson_value_iteration", {}, (*PLAN, ({"memory": 0}, "memory must be at least 1"))),
+            ("prioritized_sweeping", {}, PLAN),
+            ("linear_program", {}, (*PLAN, ({"form": "x"}, "form must be 'primal' or 'dual'"))),
+            ("relative_value_iteration", {}, (*PLAN, ({"step": 0.0}, r"step must be in \(0, 1\]"))),
+            ("average_policy_iteration", {}, PLAN),
+            ("soft_value_iteration", {"tau": 0.1}, (*PLAN, *TAU)),
+        )
+    ),
+    Row("tabular.planning.backward_induction", episodic, result=PlanResult, seeded=False),
+    Row(
+        "tabular.planning.soft_backward_induction",
+        episodic,
+        kwargs={"tau": 0.1},
+        result=PlanResult,
+        seeded=False,
+        errors=TAU,
+    ),
 ]
 IDS = [row.name for row in ALGORITHMS]
 
