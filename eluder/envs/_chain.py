@@ -35,7 +35,7 @@ def chain(L: int = 10, *, fail: float = 0.1, H: int | None = None, gamma: float 
 
     Notes
     -----
-    This is the chain of rlberry's benchmarks.
+    The table is that of the chain in rlberry, where L is 5 by default.
 
     References
     ----------

@@ -28,8 +28,8 @@ def gridworld(
     Parameters
     ----------
     layout : sequence of str
-        Rows of equal length: ``#`` a wall, ``S`` the start, ``G`` a goal, ``.`` any other cell. The states are
-        the cells that are not walls, numbered in reading order.
+        Rows of equal length: ``#`` a wall, ``S`` the start, ``G`` a goal, ``.`` any other cell. The cells
+        that are not walls are the states, numbered in reading order.
     slip : float, default=0.1
         Probability, in [0, 1], that a move goes in one of the other three directions, a third each.
     restart : bool, default=False

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import gymnasium
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import scipy.sparse
 from gymnasium.utils.env_checker import check_env
 
+from eluder import envs
 from eluder.core.exact import policy_value
 from eluder.envs import from_gymnasium, river_swim, to_gymnasium
 from eluder.envs._register import INSTANCES
@@ -45,6 +47,14 @@ def test_registered_ids_pass_the_checker(name):
             assert frame.shape[2] == 3
 
 
+def test_no_instance_is_forgotten():
+    """Each function of the package has an id (a map of one's own has none) and a place in the gallery."""
+    names = set(envs.__all__) - {"from_gymnasium", "to_gymnasium"}
+    assert {i.build.__name__ for i in INSTANCES.values()} == names - {"gridworld"}
+    gallery = (Path(__file__).parents[2] / "docs" / "envs.md").read_text()
+    assert [name for name in names if f"`{name}(" not in gallery] == []
+
+
 def test_arguments_go_to_the_instance():
     problem = gymnasium.make("eluder/RiverSwim-v0", S=9, gamma=0.9).unwrapped.problem
     same(problem, river_swim(9, gamma=0.9))
@@ -65,17 +75,17 @@ def test_make_by_module_in_a_fresh_process():
 
 
 def test_spawned_workers():
-    envs = gymnasium.make_vec(
+    workers = gymnasium.make_vec(
         "eluder.envs:eluder/RiverSwim-v0", num_envs=2, vectorization_mode="async",
         vector_kwargs={"context": "spawn"},
     )  # fmt: skip
     try:
-        envs.reset(seed=0)
-        obs, reward, *_ = envs.step(np.zeros(2, int))
+        workers.reset(seed=0)
+        obs, reward, *_ = workers.step(np.zeros(2, int))
         assert obs.tolist() == [0, 0]
         np.testing.assert_allclose(reward, 0.005)
     finally:
-        envs.close()
+        workers.close()
 
 
 # --- round trip ---
