@@ -26,6 +26,7 @@ O~(sqrt(S) S A H^2 (sqrt(S) + sqrt(H))), where Q* is the largest variance of one
 plus the next value, and G bounds the return; the learner knows neither (Theorem 1).
 
 The constants of the bonus agree with an independent implementation of the pseudo-code; delta' is from memory.
+
 Deviations from the paper: `c` multiplies the bonuses (1 is the paper's); a pair visited once has no bonus
 (n - 1 = 0) and keeps the trivial bounds; the variance of the rewards is the unbiased one; counts may depend
 on the stage.

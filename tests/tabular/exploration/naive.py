@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from eluder.core.simulator import simulator
+from eluder.core.simulator import reset, simulator, step
 from eluder.tabular.exploration._shared import Counts, stage_table
 
 
@@ -113,6 +113,53 @@ def drawn_kernel(weight, rest, succ):
     for i in np.ndindex(weight.shape):
         P[i[:3]][succ[i]] += weight[i]
     return P
+
+
+def play(mdp, pi, rng):
+    """Yield (h, s, a, reward, s') of an episode: the simulator's draws, in its order."""
+    sim = simulator(mdp)
+    s = reset(sim, rng)
+    for h in range(mdp.H):
+        s_next, reward, _ = step(sim, h, s, pi[h, s], rng)
+        yield h, s, pi[h, s], reward, s_next
+        s = s_next
+
+
+def ucbvi_run(mdp, K, tables, bonus, L, c, rng):
+    """Algorithm 1 of Azar et al. 2017; return the values of the policies, the planned values and Q."""
+    S, A = mdp.mask.shape
+    H = mdp.H
+    n_next, visits = np.zeros((tables[-1] + 1, S, A, S)), np.zeros((H + 1, S))
+    Q = np.where(mdp.mask, (H - np.arange(H))[:, None, None], -np.inf)
+    values, uppers = [], []
+    for _ in range(K):
+        r = np.broadcast_to(mdp.r, (H, S, A))
+        Q, V = ucbvi_plan(Q, n_next[tables], visits, r, bonus, L, c)
+        pi = Q.argmax(axis=-1)
+        values.append(value(mdp, pi))
+        uppers.append(mdp.mu @ V[0])
+        for h, s, a, _, s_next in play(mdp, pi, rng):
+            n_next[tables[h], s, a, s_next] += 1
+            visits[h + 1, s_next] += 1
+    return values, uppers, Q
+
+
+def euler_run(mdp, K, tables, L, c, rng):
+    """Algorithm 1 of Zanette & Brunskill 2019; return values, upper and lower estimates, and Q."""
+    S, A = mdp.mask.shape
+    n_next = np.zeros((tables[-1] + 1, S, A, S))
+    rewards = [[[[] if mdp.mask[s, a] else None for a in range(A)] for s in range(S)] for _ in n_next]
+    values, uppers, lowers = [], [], []
+    for _ in range(K):
+        Q, V_up, V_low = euler_plan(n_next[tables], [rewards[g] for g in tables], mdp.H, L, c)
+        pi = Q.argmax(axis=-1)
+        values.append(value(mdp, pi))
+        uppers.append(mdp.mu @ V_up[0])
+        lowers.append(mdp.mu @ V_low[0])
+        for h, s, a, reward, s_next in play(mdp, pi, rng):
+            n_next[tables[h], s, a, s_next] += 1
+            rewards[tables[h]][s][a].append(reward)
+    return values, uppers, lowers, Q
 
 
 def euler_plan(n_next, rewards, H, L, c):

@@ -72,6 +72,18 @@ def test_plan_equals_definition(stationary):
     np.testing.assert_array_equal(pi, slow[0].argmax(axis=-1))
 
 
+@pytest.mark.parametrize("stationary", [False, True])
+def test_run_equals_definition(stationary):
+    """Sixty episodes from the same draws."""
+    mdp = random_episodic(4, 2, 3, seed=8, stages=not stationary, masked=True, bernoulli=True)
+    tables = stage_table(mdp, stationary)
+    value, upper, lower, Q, *_ = _euler(simulator(mdp), 60, tables, 1.0, 0.05, rng())
+    slow = naive.euler_run(mdp, 60, tables, 1.0, 0.05, rng())
+    for fast, x in zip((value, upper, lower, Q), slow, strict=True):
+        np.testing.assert_allclose(fast, x, atol=1e-12)
+    assert len(np.unique(value)) > 2
+
+
 # --- theorem ---
 
 

@@ -5,7 +5,7 @@ import pytest
 import scipy.stats
 
 from eluder.core.problems import EpisodicMDP
-from eluder.core.simulator import simulator
+from eluder.core.simulator import reset, simulator, step
 from eluder.tabular.exploration import psrl
 from eluder.tabular.exploration._psrl import _draw, _every_state, _plan
 from eluder.tabular.exploration._shared import stage_table
@@ -125,6 +125,38 @@ def test_plan_is_optimal_in_the_drawn_problem(stages):
     V_full = np.zeros((5, 5))
     _plan(Q, V_full, pi, by_state, 0 * rest, r, tables, _every_state(5, 3), np.zeros(4, np.int64), mdp.mask)
     np.testing.assert_allclose(V_full, V)
+
+
+@pytest.mark.parametrize("sampling", ["lumped", "full"])
+@pytest.mark.parametrize("stationary", [False, True])
+def test_run_equals_definition(sampling, stationary):
+    """Forty episodes from the same draws: the posterior is that of what was seen, in the right table."""
+    mdp = random_episodic(4, 2, 3, seed=8, stages=not stationary, masked=True)
+    sim, tables, draw, lumped = simulator(mdp), stage_table(mdp, stationary), rng(), sampling == "lumped"
+    succ = sim.succ if lumped else np.broadcast_to(np.arange(4), (tables[-1] + 1, 4, 2, 4))
+    wins = np.zeros((len(succ), 4, 2, 2), np.int64)
+    n_next, weight = np.zeros(succ.shape, np.int64), np.zeros(succ.shape)
+    rest, r = np.zeros(succ.shape[:3]), np.zeros(succ.shape[:3])
+    values = []
+    for _ in range(40):
+        _draw(weight, rest, r, n_next, wins, mdp.mask, lumped, 0.5, draw)
+        P = naive.drawn_kernel(weight, rest, succ)
+        V, pi = np.zeros(4), np.zeros((3, 4), np.int64)
+        for h in reversed(range(3)):
+            Q = np.where(mdp.mask, r[tables[h]] + P[tables[h]] @ V, -np.inf)
+            V, pi[h] = Q.max(axis=1), Q.argmax(axis=1)
+        values.append(naive.value(mdp, pi))
+        s = reset(sim, draw)
+        for h in range(3):
+            g, a = tables[h], pi[h, s]
+            s_next, reward, _ = step(sim, h, s, a, draw)
+            n_next[g, s, a, np.flatnonzero(succ[g, s, a] == s_next)[0]] += 1
+            wins[g, s, a, int(draw.random() < reward)] += 1
+            s = s_next
+    result = psrl(mdp, 40, prior=0.5, sampling=sampling, stationary=stationary, rng=rng())
+    np.testing.assert_allclose(result.value, values)
+    np.testing.assert_array_equal(result.pi, pi)
+    assert len(np.unique(values)) > 2
 
 
 # --- theorem ---

@@ -75,6 +75,7 @@ def test_bernstein_bonuses_sum_to_half_the_radius():
 @pytest.mark.parametrize("bonus", ["hoeffding", "bernstein"])
 def test_update_equals_definition(bonus):
     """From random tables, a hundred random transitions leave the same tables."""
+    iota, c = (1e-5, 30.0) if bonus == "bernstein" else (0.3, 1.0)
     H, S, A = 3, 4, 3
     mask = random_episodic(S, A, H, seed=2, masked=True).mask
     Q = np.where(mask, rng(2).random((H, S, A)) * H, -np.inf)
@@ -82,7 +83,7 @@ def test_update_equals_definition(bonus):
     N = rng(4).integers(1, 9, (H, S, A))
     moments = rng(5).random((H, S, A, 3)) * N[..., None]
     moments[..., 1] += moments[..., 0] ** 2 / N  # so that the variance is one
-    slow = naive.UCBQLearning(Q, V, N, *np.moveaxis(moments, -1, 0), bonus, 0.3, 1.0)
+    slow = naive.UCBQLearning(Q, V, N, *np.moveaxis(moments, -1, 0), bonus, iota, c)
     pi = Q.argmax(axis=-1)
     draw = rng(6)
     for _ in range(100):
@@ -90,7 +91,7 @@ def test_update_equals_definition(bonus):
         a = draw.choice(np.flatnonzero(mask[s]))
         r = draw.random()
         before = pi[h, s]
-        changed = _update(Q, V, pi, N, moments, h, s, a, r, s_next, bonus == "bernstein", 0.3, 1.0)
+        changed = _update(Q, V, pi, N, moments, h, s, a, r, s_next, bonus == "bernstein", iota, c)
         assert changed == (pi[h, s] != before)
         slow.update(h, s, a, r, s_next)
     np.testing.assert_allclose(Q, slow.Q)

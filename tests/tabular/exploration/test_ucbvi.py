@@ -8,6 +8,7 @@ from eluder.tabular.exploration import ucbvi
 from eluder.tabular.exploration._shared import stage_table
 from eluder.tabular.exploration._ucbvi import (
     _plan,
+    _ucbvi,
     bernstein_bonus,
     bound_bernstein,
     bound_hoeffding,
@@ -77,6 +78,22 @@ def test_plan_equals_definition(bonus, stationary):
     np.testing.assert_allclose(V, naive_V)
     np.testing.assert_array_equal(pi, naive_Q.argmax(axis=-1))
     assert top == max(np.flatnonzero(pi.any(axis=1)))  # the policy before was 0
+
+
+@pytest.mark.parametrize("bonus", ["hoeffding", "bernstein"])
+@pytest.mark.parametrize("stationary", [False, True])
+def test_run_equals_definition(bonus, stationary):
+    """Sixty episodes from the same draws; L is so small that the correction term of Algorithm 4 varies."""
+    mdp = random_episodic(4, 2, 3, seed=8, stages=not stationary, masked=True)
+    tables = stage_table(mdp, stationary)
+    args = 60, tables, bonus == "bernstein", 1e-3, 0.5
+    value, upper, Q, _, N = _ucbvi(simulator(mdp), *args, rng())
+    slow = naive.ucbvi_run(mdp, 60, tables, bonus, 1e-3, 0.5, rng())
+    np.testing.assert_allclose(value, slow[0])
+    np.testing.assert_allclose(upper, slow[1])
+    np.testing.assert_allclose(Q, slow[2])
+    assert (N.sum(axis=(1, 2)) == 60).all()
+    assert len(np.unique(value)) > 2
 
 
 def test_shared_counts_refresh_the_bonus_of_every_stage():
