@@ -83,7 +83,7 @@ def test_update_equals_definition(bonus):
     N = rng(4).integers(1, 9, (H, S, A))
     moments = rng(5).random((H, S, A, 3)) * N[..., None]
     moments[..., 1] += moments[..., 0] ** 2 / N  # so that the variance is one
-    slow = naive.UCBQLearning(Q, V, N, *np.moveaxis(moments, -1, 0), bonus, iota, c)
+    slow = naive.UCBQLearning(Q, V, N, *np.moveaxis(moments * [1, 1, c], -1, 0), bonus, iota, c)
     pi = Q.argmax(axis=-1)
     draw = rng(6)
     for _ in range(100):
@@ -99,7 +99,7 @@ def test_update_equals_definition(bonus):
     np.testing.assert_array_equal(N, slow.N)
     np.testing.assert_array_equal(pi, Q.argmax(axis=-1))
     if bonus == "bernstein":
-        np.testing.assert_allclose(moments[..., 2], slow.beta)
+        np.testing.assert_allclose(c * moments[..., 2], slow.beta)
 
 
 @pytest.mark.parametrize("seed", range(5))
