@@ -71,6 +71,7 @@ myst_heading_anchors = 3
 mathjax3_config = {"tex": {"macros": {"E": r"\mathbb{E}", "P": r"\mathbb{P}", "R": r"\mathbb{R}"}}}
 
 # --- docstrings ---
+default_role = "literal"  # `mu` in a docstring is code
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 autodoc_typehints = "none"

@@ -126,7 +126,7 @@ def table(kind: str, head: list[str], widths: list[int], rows: list[list[list[no
 
     group += nodes.thead("", line([prose(text) for text in head]))
     group += nodes.tbody("", *(line(row) for row in rows))
-    return nodes.table("", group, classes=[kind])
+    return nodes.table("", group, classes=[kind, "colwidths-given"])
 
 
 def page(name: str) -> list[nodes.Node]:

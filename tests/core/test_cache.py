@@ -117,6 +117,7 @@ def test_nothing_writable_is_never_fatal(home):
     ]
     for place in places:
         assert run(home, **place) == ["4.0", "0"], place
+    assert not (home / "nowhere").exists()
 
 
 def test_no_home_variable(home):
