@@ -152,9 +152,8 @@ def _run(arguments: argparse.Namespace, _: list[str]) -> None:
 
     study = load_study(arguments.study)
     changes = [] if arguments.config is None else list(_config(arguments.config))
-    changes += [
-        (name, literal(getattr(arguments, name))) for name in ("seeds", "budget") if getattr(arguments, name)
-    ]
+    flags = {"seeds": arguments.seeds, "budget": arguments.budget}
+    changes += [(name, value) for name, value in flags.items() if value is not None]
     for text in arguments.changes:
         key, equals, value = text.partition("=")
         if not equals or "." not in key:
@@ -244,6 +243,7 @@ def _first_line(function: Any) -> str:
 def _guarantee_lines(function: Any) -> list[str]:
     """Describe the guarantees of an algorithm, one of each statement."""
     from eluder.core.guarantees import guarantees
+    from eluder.experiments.catalogue import cite
 
     try:
         declared = guarantees(function)
@@ -253,10 +253,7 @@ def _guarantee_lines(function: Any) -> list[str]:
     for g in declared:
         when = ", ".join(f"{key}={value}" for key, value in g.when.items())
         lines.append(f"{when}: {g.statement}" if when else g.statement)
-    papers = dict.fromkeys(
-        f"{p.authors}. {p.title}. {p.venue} {p.year}." for p in (g.paper for g in declared)
-    )
-    return [*lines, *papers]
+    return [*lines, *dict.fromkeys(cite(g.paper) for g in declared)]
 
 
 # --- solve ---

@@ -134,8 +134,8 @@ def run(
     store.refuse_changes(out, config)
     theories = {_pair(cell): theory(cell) for cell in cells({**config, "seeds": 1})}
 
-    bar = _bar(len(mine), len(mine) - len(todo), progress)
-    with opened(executor or _default(study), jobs) as pool, bar:
+    executor = _default(study) if executor is None else executor
+    with opened(executor, jobs) as pool, _bar(len(mine), len(mine) - len(todo), progress) as bar:
         bar.set_postfix_str("compiling")
         for cell in {_pair(cell): cell for cell in todo}.values():
             _warm(cell)
@@ -169,10 +169,17 @@ def _default(study: Study) -> str:
     return "processes" if any(":" in name for name, _ in study.algorithms.values()) else "threads"
 
 
-def _bar(total: int, done: int, progress: bool) -> Any:
+@contextlib.contextmanager
+def _bar(total: int, done: int, progress: bool) -> Iterator[Any]:
+    """Show a progress bar; take it away again if the study is refused."""
     from tqdm.auto import tqdm
 
-    return tqdm(total=total, initial=done, disable=not progress, unit="cell", file=sys.stderr)
+    with tqdm(total=total, initial=done, disable=not progress, unit="cell", file=sys.stderr) as bar:
+        try:
+            yield bar
+        except ValueError:
+            bar.leave = False
+            raise
 
 
 def _run_all(todo: list[Cell], out: Path, pool: Executor, bar: Any) -> list[str]:
@@ -195,7 +202,7 @@ def _run_all(todo: list[Cell], out: Path, pool: Executor, bar: Any) -> list[str]
     finally:
         for future in waiting:
             future.cancel()
-    return failed
+    return sorted(failed)
 
 
 def _once(trace: str, seen: list[str]) -> str:
