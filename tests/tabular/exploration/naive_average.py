@@ -3,21 +3,6 @@
 import numpy as np
 from scipy.optimize import linprog, minimize_scalar
 
-from eluder.core.problems import DiscountedMDP
-
-
-def river_swim(S):
-    """RiverSwim of Strehl and Littman: left is safe and pays .005, right swims upstream to a reward of 1."""
-    P = np.zeros((S, 2, S))
-    r = np.zeros((S, 2))
-    for s in range(S):
-        P[s, 0, max(s - 1, 0)] = 1
-        P[s, 1, [max(s - 1, 0), s, min(s + 1, S - 1)]] = [0.05, 0.6, 0.35]
-    P[0, 1, :2] = [0.4, 0.6]
-    P[-1, 1, -2:] = [0.4, 0.6]
-    r[0, 0], r[-1, 1] = 0.005, 1
-    return DiscountedMDP(P, r, np.eye(S)[0], gamma=1.0)
-
 
 def optimal_gain(mdp):
     """The gain of a communicating problem: the linear program over occupancy measures."""

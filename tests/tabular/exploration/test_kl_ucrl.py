@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eluder.core.simulator import simulator
+from eluder.envs import river_swim
 from eluder.tabular.exploration import kl_ucrl, ucrl2
 from eluder.tabular.exploration._average_reward import Memory
 from eluder.tabular.exploration._kl_ucrl import (
@@ -155,7 +156,7 @@ def test_optimism(bernoulli):
 
 def test_less_regret_than_ucrl2_on_river_swim():
     """The paper's experiment: sparse rows make the KL regions much smaller."""
-    mdp = naive_average.river_swim(6)
+    mdp = river_swim(6, gamma=1.0)
     kl, l1 = (f(mdp, 200_000, rng=rng()).value.sum() for f in (kl_ucrl, ucrl2))
     assert kl > 1.2 * l1
     np.testing.assert_array_equal(kl_ucrl(mdp, 200_000, rng=rng()).pi, 1)
@@ -167,7 +168,7 @@ def test_less_regret_than_ucrl2_on_river_swim():
 @pytest.mark.slow
 def test_regret_rate():
     """Theory: slope 1/2 and logarithms."""
-    mdp = naive_average.river_swim(6)
+    mdp = river_swim(6, gamma=1.0)
     best = naive_average.optimal_gain(mdp)
     T = 2 ** np.arange(17, 23)
     regret = np.array(

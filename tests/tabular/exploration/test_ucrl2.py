@@ -5,6 +5,7 @@ import pytest
 
 from eluder.core.exact import diameter
 from eluder.core.simulator import simulator
+from eluder.envs import river_swim
 from eluder.tabular.exploration import ucrl2
 from eluder.tabular.exploration._average_reward import backup, memory, play_episode, warn_if_cut
 from eluder.tabular.exploration._ucrl2 import (
@@ -150,7 +151,7 @@ def test_value_is_the_mean_reward_of_the_visited_pairs():
 
 
 def test_solves_river_swim():
-    result = ucrl2(naive_average.river_swim(4), 200_000, rng=rng())
+    result = ucrl2(river_swim(4, gamma=1.0), 200_000, rng=rng())
     np.testing.assert_array_equal(result.pi, 1)
 
 
@@ -185,7 +186,7 @@ def test_warns_of_plans_that_did_not_converge():
 @pytest.mark.slow
 def test_regret_rate():
     """Theory: slope 1/2 and logarithms; the bound of Theorem 2 holds with room."""
-    mdp = naive_average.river_swim(6)
+    mdp = river_swim(6, gamma=1.0)
     best = naive_average.optimal_gain(mdp)
     T = 2 ** np.arange(17, 23)
     regret = np.mean([np.cumsum(best - ucrl2(mdp, T[-1], rng=rng(i)).value)[T - 1] for i in range(8)], axis=0)
