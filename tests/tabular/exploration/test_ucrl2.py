@@ -192,4 +192,4 @@ def test_regret_rate():
     regret = np.mean([np.cumsum(best - ucrl2(mdp, T[-1], rng=rng(i)).value)[T - 1] for i in range(8)], axis=0)
     slope, _ = np.polyfit(np.log(T), np.log(regret), 1)
     assert slope < 0.6
-    assert (regret <= bound(6, 2, diameter(mdp), T, 0.05)).all()
+    assert (regret <= [bound(6, 2, diameter(mdp), n, 0.05) for n in T]).all()
