@@ -34,13 +34,15 @@ class Worker:
 
     @property
     def installed(self):
-        return "missing" not in self.about
+        return not {"missing", "failed"} & set(self.about)
 
     def _answer(self):
         line = self._process.stdout.readline()
-        return json.loads(line) if line else {"missing": "the interpreter ended"}
+        return json.loads(line) if line else {"failed": "the interpreter ended"}
 
     def ask(self, **request):
+        if self._process.poll() is not None:
+            return {"failed": "the interpreter ended"}
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         return self._answer()

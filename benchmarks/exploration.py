@@ -28,7 +28,7 @@ def episodic():
 
 
 def options(method, S, A, H, K):
-    """Return our arguments and the peer's: shared counts, bonuses that lead with 1 / sqrt(n), the same priors."""
+    """Return our arguments and the peer's: shared counts, bonuses led by 1 / sqrt(n), the same priors."""
     if method == "ucbvi":
         L = np.log(5 * S * A * K * H / 0.05)
         return {"stationary": True, "c": 1 / (7 * H * L)}, {"bonus_scale_factor": 1.0}
@@ -43,7 +43,7 @@ def compare(case, method, per, jobs, repeat):
     rows = []
     for library, found in answers.items():
         if isinstance(found, str):
-            rows.append([case, method, library, per, found, "-", "-"])
+            rows.append([case, method, library, f"{per:,}", found, "-", "-"])
             continue
         rows.append(
             [
