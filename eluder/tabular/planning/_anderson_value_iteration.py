@@ -28,7 +28,15 @@ from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.problems import DiscountedMDP
 from eluder.core.results import PlanResult
 from eluder.core.types import Array
-from eluder.tabular.planning._sweeps import bellman, check_discounted, enough, finish, improve
+from eluder.tabular.planning._sweeps import (
+    Bellman,
+    bellman,
+    check_discounted,
+    enough,
+    finish,
+    improve,
+    status,
+)
 
 __all__ = ["anderson_value_iteration"]
 
@@ -79,7 +87,11 @@ def anderson_value_iteration(
     """
     tol, max_iter = check_discounted(mdp, tol, max_iter)
     memory = checks.integer("memory", memory)
-    b = bellman(mdp)
+    return _anderson_value_iteration(bellman(mdp), memory, tol, max_iter)
+
+
+def _anderson_value_iteration(b: Bellman, memory: int, tol: float, max_iter: int) -> PlanResult:
+    """Sweep and extrapolate; go back where that did harm."""
     V = np.zeros(b.r.shape[0])
     kept: list[tuple[Array, Array]] = []  # the last points V and their images TV
     span = np.inf
@@ -105,7 +117,7 @@ def anderson_value_iteration(
         V = extrapolate(kept)
         extrapolated = len(kept) > 1
 
-    return finish(b, cert, n, tol, "raise max_iter, or use modified_policy_iteration")
+    return finish(b, cert, n, status(cert, tol, n, "raise max_iter, or use modified_policy_iteration"))
 
 
 def extrapolate(kept: list[tuple[Array, Array]]) -> Array:

@@ -26,7 +26,7 @@ from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.problems import DiscountedMDP
 from eluder.core.results import PlanResult
 from eluder.tabular.planning._policy_iteration import policy_system
-from eluder.tabular.planning._sweeps import bellman, check_discounted, finish, improve
+from eluder.tabular.planning._sweeps import bellman, check_discounted, finish, improve, status
 
 __all__ = ["linear_program"]
 
@@ -104,17 +104,16 @@ def linear_program(
 
     b = bellman(mdp)
     if solved.status != 0:
-        warnings.warn(f"the linear program was not solved: {solved.message}", RuntimeWarning, stacklevel=2)
-        cert = improve(b, np.zeros(S))
-        return PlanResult(
-            b.TV + cert.shift, b.Q + cert.shift, b.pi, int(solved.nit), cert.gap,
-            f"the linear program was not solved: {solved.message}; raise max_iter, or use policy_iteration",
-        )  # fmt: skip
+        text = f"the linear program was not solved: {solved.message}; raise max_iter, or use policy_iteration"
+        warnings.warn(text, RuntimeWarning, stacklevel=2)
+        return finish(b, improve(b, np.zeros(S)), int(solved.nit), text)
     score = np.full(S * A, -np.inf)
     score[pairs] = r - M @ solved.x if form == "primal" else solved.x
     pi = score.reshape(S, A).argmax(axis=1)
     V = policy_system(mdp, pi, np.zeros(S), 0.1 * tol * (1.0 - mdp.gamma))
-    return finish(b, improve(b, V), int(solved.nit), tol, "use policy_iteration")
+    cert = improve(b, V)
+    n = int(solved.nit)
+    return finish(b, cert, n, status(cert, tol, n, "use policy_iteration"))
 
 
 GUARANTEES = (

@@ -2,7 +2,7 @@ r"""Modified policy iteration (Puterman & Shin, Management Science 1978): the de
 
 Pseudo-code, in our names::
 
-    V <- max_a r;  pi <- argmax_a r                                                   # a sweep from V = 0
+    V <- max_a r + gamma v,  v = min_s max_a r / (1-gamma);  pi <- argmax_a r         # T of the constant v
     repeat
         repeat `sweeps` times, or until span(T_pi V - V) is a small part of the last span(TV - V):
             V <- T_pi V = r_pi + gamma P_pi V                                         # evaluate
@@ -11,12 +11,12 @@ Pseudo-code, in our names::
         V  <- TV
     return TV + gamma/(1-gamma) (min(TV - V) + max(TV - V))/2
 
-Guarantee: from V0 with T V0 >= V0 the iterates lie between those of value iteration and V*, hence
-|V* - V_n| <= gamma^n |V* - V0| (Puterman and Shin 1978; Puterman 1994, section 6.5). From any V0 what is
-returned is certified by the bounds of MacQueen (1966) and Porteus (1971).
+Guarantee: since T v >= v, the iterates rise and lie between those of value iteration and V*, hence
+|V* - V_n| <= gamma^n |V* - v| (Puterman and Shin 1978; Puterman 1994, section 6.5). What is returned is
+certified by the bounds of MacQueen (1966) and Porteus (1971).
 
-Deviations from the paper: V0 = 0 whatever the sign of the rewards (the bounds stop the iteration, not
-monotonicity); the inner sweeps end early once the policy is evaluated well enough for its next improvement.
+Deviations from the paper: the inner sweeps end early once the policy is evaluated well enough for its next
+improvement; the span stops the iteration, and the midpoint is returned.
 """
 
 import numpy as np
@@ -26,6 +26,7 @@ from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.problems import DiscountedMDP
 from eluder.core.results import PlanResult
 from eluder.tabular.planning._sweeps import (
+    Bellman,
     bellman,
     check_discounted,
     compact,
@@ -33,11 +34,12 @@ from eluder.tabular.planning._sweeps import (
     evaluate,
     finish,
     improve,
+    status,
 )
 
 __all__ = ["modified_policy_iteration"]
 
-FRACTION = 0.03  # an inner span below this part of the outer one ends the evaluation
+FRACTION = 3e-4  # an inner span below this part of the outer one ends the evaluation
 
 
 def modified_policy_iteration(
@@ -86,7 +88,11 @@ def modified_policy_iteration(
     """
     tol, max_iter = check_discounted(mdp, tol, max_iter)
     sweeps = checks.integer("sweeps", sweeps, 0)
-    b = bellman(mdp)
+    return _modified_policy_iteration(bellman(mdp), sweeps, tol, max_iter)
+
+
+def _modified_policy_iteration(b: Bellman, sweeps: int, tol: float, max_iter: int) -> PlanResult:
+    """Evaluate by sweeps and improve, in turn."""
     S, A = b.r.shape
     constant = b.r.max(axis=1).min() / (1.0 - b.gamma)  # at most T of itself
     V, pi = b.r.max(axis=1) + b.gamma * constant, b.r.argmax(axis=1)
@@ -106,7 +112,7 @@ def modified_policy_iteration(
         pi = b.pi
         target = FRACTION * cert.span
 
-    return finish(b, cert, n, tol, "raise max_iter or sweeps, or use policy_iteration")
+    return finish(b, cert, n, status(cert, tol, n, "raise max_iter or sweeps, or use policy_iteration"))
 
 
 GUARANTEES = (
@@ -118,7 +124,7 @@ GUARANTEES = (
             year=1978,
         ),
         setting="planning",
-        statement="|V* - V_n| <= gamma^n |V* - V_0|, and a certificate of |V* - V|",
-        assumptions="gamma < 1; the rate needs T V_0 >= V_0 (rewards >= 0 for V_0 = 0)",
+        statement="|V* - V_n| <= gamma^n |V* - V_0|, V_n rising, and a certificate of |V* - V|",
+        assumptions="gamma < 1",
     ),
 )

@@ -28,7 +28,15 @@ from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.problems import DiscountedMDP
 from eluder.core.results import PlanResult
 from eluder.core.types import Array, IntArray
-from eluder.tabular.planning._sweeps import bellman, check_discounted, enough, finish, improve
+from eluder.tabular.planning._sweeps import (
+    Bellman,
+    bellman,
+    check_discounted,
+    enough,
+    finish,
+    improve,
+    status,
+)
 
 __all__ = ["policy_iteration"]
 
@@ -77,7 +85,11 @@ def policy_iteration(mdp: DiscountedMDP, *, tol: float = 1e-8, max_iter: int = 1
     array([1, 0])
     """
     tol, max_iter = check_discounted(mdp, tol, max_iter)
-    b = bellman(mdp)
+    return _policy_iteration(mdp, bellman(mdp), tol, max_iter)
+
+
+def _policy_iteration(mdp: DiscountedMDP, b: Bellman, tol: float, max_iter: int) -> PlanResult:
+    """Evaluate exactly and improve, in turn."""
     S = b.r.shape[0]
     V = b.r.max(axis=1) / (1.0 - b.gamma)
     pi = b.r.argmax(axis=1)
@@ -97,7 +109,7 @@ def policy_iteration(mdp: DiscountedMDP, *, tol: float = 1e-8, max_iter: int = 1
             break
         pi = np.where(better, b.pi, pi)
 
-    return finish(b, cert, n, tol, "raise max_iter, or use modified_policy_iteration")
+    return finish(b, cert, n, status(cert, tol, n, "raise max_iter, or use modified_policy_iteration"))
 
 
 def policy_system(mdp: DiscountedMDP, pi: IntArray, start: Array, residual: float) -> Array:

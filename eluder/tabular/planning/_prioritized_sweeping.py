@@ -6,19 +6,21 @@ Pseudo-code, in our names::
     repeat
         TV <- max_a r + gamma P V;  d <- |TV - V|                                     # certificate
         stop if gamma/(1-gamma) span(TV - V)/2 <= tol
-        V <- TV;  theta <- max(d)/10;  queue the predecessors of each state s, as below with delta = d[s]
+        V <- TV, moved by a constant to the midpoint of its bounds if TV - V has one sign
+        go on to the next round unless the certificate has shrunk
+        theta <- max(d)/10;  queue the predecessors of each state s, as below with delta = d[s]
         while the queue is not empty, and at most EVERY S times:
             take the first state s;  new <- max_a r[s, a] + gamma P[s, a] V
             delta <- |new - V[s]|;  V[s] <- new
             for each (s', a') with p = P[s', a', s] > 0:
                 raise the priority of s' to gamma p delta, if that exceeds theta
 
-Guarantee: no backup, in whatever order, moves V away from V*, and each round backs up all states; so |V - V*|
-shrinks by gamma a round at least (asynchronous value iteration: Bertsekas & Tsitsiklis 1989).
+Guarantee: no backup, in whatever order, moves V away from V* (Bertsekas & Tsitsiklis 1989). Sweeps alone shrink
+the certificate by gamma each, constants alter no span, and backups by priority go on only while the certificate
+shrinks by 0.9; so it ends.
 
-Deviations from the paper: the model is given, not learned; the threshold falls with the residual; a full
-sweep per round gives the certificate. The constant it reveals is added to V if the certificate has halved
-since the last time (else convergence would not be guaranteed).
+Deviations from the paper: the model is given, not learned; the threshold falls with the residual; a full sweep
+per round gives the certificate.
 """
 
 from typing import Any
@@ -32,6 +34,7 @@ from eluder.core.problems import DiscountedMDP
 from eluder.core.results import PlanResult
 from eluder.core.types import Array, IntArray
 from eluder.tabular.planning._sweeps import (
+    Bellman,
     Rows,
     advance,
     bellman,
@@ -40,6 +43,7 @@ from eluder.tabular.planning._sweeps import (
     expectation,
     finish,
     improve,
+    status,
 )
 
 __all__ = ["prioritized_sweeping"]
@@ -95,9 +99,14 @@ def prioritized_sweeping(
     array([ 9., 10.])
     """
     tol, max_iter = check_discounted(mdp, tol, max_iter)
-    b = bellman(mdp, sparse=True)
-    S, A = b.r.shape
-    into = predecessors(mdp.P, S, A)
+    return _prioritized_sweeping(bellman(mdp, sparse=True), predecessors(mdp.P, *mdp.r.shape), tol, max_iter)
+
+
+def _prioritized_sweeping(
+    b: Bellman, into: tuple[IntArray, IntArray, Array], tol: float, max_iter: int
+) -> PlanResult:
+    """Sweep, and propagate what changed, in turn."""
+    S = b.r.shape[0]
     V = np.zeros(S)
     best = np.inf
     queue = (np.empty(S, np.int64), np.full(S, -1, np.int64), np.empty(S))
@@ -113,7 +122,7 @@ def prioritized_sweeping(
             best = cert.gap
             n += _propagate(b.rows, *into, b.r, b.gamma, V, change, *queue)
 
-    return finish(b, cert, n, tol, "raise max_iter, or use modified_policy_iteration")
+    return finish(b, cert, n, status(cert, tol, n, "raise max_iter, or use modified_policy_iteration"))
 
 
 def predecessors(P: Any, S: int, A: int) -> tuple[IntArray, IntArray, Array]:

@@ -28,7 +28,7 @@ from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.problems import DiscountedMDP
 from eluder.core.results import PlanResult
 from eluder.core.types import Array, IntArray
-from eluder.tabular.planning._sweeps import Certificate, bellman, enough, status, sweep
+from eluder.tabular.planning._sweeps import Bellman, Certificate, bellman, enough, status, sweep
 
 __all__ = ["relative_value_iteration"]
 
@@ -87,7 +87,11 @@ def relative_value_iteration(
     step = checks.number("step", step, 0.0, 1.0, open_low=True)
     max_iter = checks.integer("max_iter", max_iter)
     check_weakly_communicating(mdp)
-    b = bellman(mdp, 1.0)
+    return _relative_value_iteration(bellman(mdp, 1.0), step, tol, max_iter)
+
+
+def _relative_value_iteration(b: Bellman, step: float, tol: float, max_iter: int) -> PlanResult:
+    """Sweep, and take a part of each step."""
     V = np.zeros(b.r.shape[0])
     n = 0
 

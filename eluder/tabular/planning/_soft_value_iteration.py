@@ -29,7 +29,15 @@ from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.problems import DiscountedMDP, EpisodicMDP
 from eluder.core.results import PlanResult
 from eluder.core.types import Array
-from eluder.tabular.planning._sweeps import bellman, certificate, check_discounted, enough, status, sweep
+from eluder.tabular.planning._sweeps import (
+    Bellman,
+    bellman,
+    certificate,
+    check_discounted,
+    enough,
+    status,
+    sweep,
+)
 
 __all__ = ["soft_value_iteration"]
 
@@ -91,8 +99,11 @@ def soft_value_iteration(
     """
     tol, max_iter = check_discounted(mdp, tol, max_iter)
     tau = checks.number("tau", tau, 0.0, open_low=True)
-    log_ref = log_reference(mdp, ref)
-    b = bellman(mdp)
+    return _soft_value_iteration(bellman(mdp), log_reference(mdp, ref), tau, tol, max_iter)
+
+
+def _soft_value_iteration(b: Bellman, log_ref: Array, tau: float, tol: float, max_iter: int) -> PlanResult:
+    """Sweep with the soft maximum."""
     V = np.zeros(b.r.shape[0])
     n = 0
 

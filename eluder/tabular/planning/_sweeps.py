@@ -306,8 +306,8 @@ def certificate(gamma: float, low: float, high: float, error: float, size: float
 def advance(b: Bellman, V: Array, cert: Certificate) -> Array:
     """Replace `V` by TV; return by how much each state changed.
 
-    Where all states change by much the same, what is left of that constant is added (to `V`) or left out (of the
-    changes): no sweep would remove it faster than by gamma. This never alters the span of the next residual.
+    Where all states change by much the same, what is left of that constant is added (to `V`) or left out (of
+    the changes): no sweep would remove it faster than by gamma. The span of the next residual is not altered.
     """
     d = b.TV - V
     V[:] = b.TV
@@ -322,9 +322,8 @@ def enough(cert: Certificate, tol: float) -> bool:
     return cert.gap <= max(tol, 2.0 * cert.floor)
 
 
-def finish(b: Bellman, cert: Certificate, num_iter: int, tol: float, advice: str) -> PlanResult:
-    """Return the last sweep with its certificate."""
-    text = status(cert, tol, num_iter, advice)
+def finish(b: Bellman, cert: Certificate, num_iter: int, text: str) -> PlanResult:
+    """Return the last sweep with its certificate and status."""
     return PlanResult(b.TV + cert.shift, b.Q + cert.shift, b.pi, num_iter, cert.gap, text)
 
 

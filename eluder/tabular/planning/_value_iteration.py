@@ -2,22 +2,22 @@ r"""Value iteration (Bellman 1957) with the stopping bounds of MacQueen (1966) a
 
 Pseudo-code, in our names::
 
-    sweep "jacobi":        V <- 0
-                           repeat  TV <- max_a r + gamma P V
-                                   stop if gamma/(1-gamma) span(TV - V)/2 <= tol
-                                   V  <- TV
-    sweep "gauss_seidel":  the same, with EVERY sweeps between two Jacobi sweeps that use new values at once:
-                           for s = 0, ..., S-1:  V[s] <- max_a r[s, a] + gamma P[s, a] V
+    V <- 0
+    repeat
+        TV <- max_a r + gamma P V                                                     # Jacobi
+        stop if gamma/(1-gamma) span(TV - V)/2 <= tol
+        V  <- TV, moved by a constant to the midpoint of its bounds if TV - V has one sign
+        with sweep "gauss_seidel", if the certificate has shrunk, EVERY times:        # Gauss-Seidel
+            for s = 0, ..., S-1:  V[s] <- max_a r[s, a] + gamma P[s, a] V
     return TV + gamma/(1-gamma) (min(TV - V) + max(TV - V))/2
 
 Guarantee: |V_n - V*| <= gamma^n |V_0 - V*|; the span of TV - V shrinks by gamma a sweep at least, and on
 problems that mix by gamma times the second largest modulus of an eigenvalue in the end (Puterman 1994,
 sections 6.3 and 6.6).
 
-Deviations from the paper: Gauss-Seidel sweeps alone have no two-sided span bound, and a maximum-norm stop
-makes them crawl, at gamma a sweep; so each block ends with a Jacobi sweep, whose bounds certify the result.
-The constant they reveal is added to V at once if the certificate has halved since the last time (else
-convergence would not be guaranteed).
+Deviations from the paper: Gauss-Seidel sweeps alone have no two-sided span bound, and a maximum-norm stop makes
+them crawl, at gamma a sweep; so each block ends with a Jacobi sweep, whose bounds certify the result. Moving V
+by a constant alters no span, and blocks go on only while the certificate shrinks by 0.9, so both converge.
 """
 
 from typing import Literal
@@ -30,6 +30,7 @@ from eluder.core.problems import DiscountedMDP
 from eluder.core.results import PlanResult
 from eluder.core.types import Array
 from eluder.tabular.planning._sweeps import (
+    Bellman,
     Rows,
     advance,
     bellman,
@@ -38,6 +39,7 @@ from eluder.tabular.planning._sweeps import (
     expectation,
     finish,
     improve,
+    status,
 )
 
 __all__ = ["value_iteration"]
@@ -101,7 +103,11 @@ def value_iteration(
     if sweep not in ("jacobi", "gauss_seidel"):
         raise ValueError(f"sweep must be 'jacobi' or 'gauss_seidel', got {sweep!r}")
     extra = EVERY if sweep == "gauss_seidel" else 0
-    b = bellman(mdp, sparse=extra > 0)
+    return _value_iteration(bellman(mdp, sparse=extra > 0), extra, tol, max_iter)
+
+
+def _value_iteration(b: Bellman, extra: int, tol: float, max_iter: int) -> PlanResult:
+    """Sweep, with `extra` Gauss-Seidel sweeps after each Jacobi sweep."""
     V = np.zeros(b.r.shape[0])
     best = np.inf
     n = 0
@@ -118,7 +124,7 @@ def value_iteration(
                 _gauss_seidel(b.rows, b.r, b.gamma, V)
                 n += 1
 
-    return finish(b, cert, n, tol, "raise max_iter, or use modified_policy_iteration")
+    return finish(b, cert, n, status(cert, tol, n, "raise max_iter, or use modified_policy_iteration"))
 
 
 @kernel
