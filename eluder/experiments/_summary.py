@@ -15,7 +15,7 @@ from eluder.experiments.store import Table
 __all__ = ["Group", "format_summary", "groups", "plain_number", "summary"]
 
 
-FOOTNOTE = "* declared for the paper's constants, which this run scales"
+FOOTNOTE = "* the theorem is for its paper's constants, which this run scales"
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,8 +136,13 @@ def summary(table: Table) -> pd.DataFrame:
 
     Examples
     --------
-    >>> from eluder.experiments.store import load
-    >>> summary(load("runs/quickstart"))  # doctest: +SKIP
+    >>> who, k = {"problem": "RiverSwim", "algorithm": "PSRL"}, np.arange(1, 101)
+    >>> cells = pd.DataFrame([{**who, "seed": 0, "budget": 100, "seconds": 0.1, "entropy": "0x1"}])
+    >>> curves = pd.DataFrame({**who, "seed": 0, "k": k, "regret": np.sqrt(k)})
+    >>> none = pd.DataFrame(columns=["problem", "algorithm", "k", "bound"])
+    >>> table = Table(cells, curves, none, none, {})
+    >>> summary(table)[["runs", "regret", "slope"]].round(6).loc[0].tolist()
+    [1.0, 10.0, 0.5]
     """
     return pd.DataFrame([_row(group) for group in groups(table)])
 
@@ -201,6 +206,8 @@ def format_summary(frame: pd.DataFrame) -> str:
       algorithm  final regret          slope             declared  seconds
       PSRL       1,234 [1,200, 1,270]  0.52 [0.5, 0.55]  0.5       0.25
     """
+    if frame.empty:
+        return "no finished cells"
     return "\n\n".join(_block(str(p), rows) for p, rows in frame.groupby("problem", sort=False))
 
 

@@ -69,8 +69,14 @@ def plot_regret(table: Table, *, scales: Sequence[Literal["linear", "log"]] = ("
 
     Examples
     --------
-    >>> from eluder.experiments.store import load
-    >>> plot_regret(load("runs/quickstart")).savefig("regret.png")  # doctest: +SKIP
+    >>> import pandas as pd
+    >>> who, k = {"problem": "RiverSwim", "algorithm": "PSRL"}, np.arange(1, 101)
+    >>> cells = pd.DataFrame([{**who, "seed": 0, "budget": 100, "seconds": 0.1, "entropy": "0x1"}])
+    >>> curves = pd.DataFrame({**who, "seed": 0, "k": k, "regret": np.sqrt(k)})
+    >>> none = pd.DataFrame(columns=["problem", "algorithm", "k", "bound"])
+    >>> table = Table(cells, curves, none, none, {})
+    >>> [ax.get_xscale() for ax in plot_regret(table).axes]
+    ['linear', 'log']
     """
     bad = [scale for scale in scales if scale not in ("linear", "log")]
     if bad or not scales:
@@ -123,8 +129,14 @@ def plot_profile(table: Table, *, num_tau: int = 200) -> "Figure":
 
     Examples
     --------
-    >>> from eluder.experiments.store import load
-    >>> plot_profile(load("runs/quickstart")).savefig("profile.png")  # doctest: +SKIP
+    >>> import pandas as pd
+    >>> who, k = {"problem": "RiverSwim", "algorithm": "PSRL"}, np.arange(1, 101)
+    >>> cells = pd.DataFrame([{**who, "seed": 0, "budget": 100, "seconds": 0.1, "entropy": "0x1"}])
+    >>> curves = pd.DataFrame({**who, "seed": 0, "k": k, "regret": np.sqrt(k)})
+    >>> none = pd.DataFrame(columns=["problem", "algorithm", "k", "bound"])
+    >>> table = Table(cells, curves, none, none, {})
+    >>> plot_profile(table).axes[0].get_title(loc="left")
+    'Performance profile'
     """
     import matplotlib as mpl
     from matplotlib.ticker import LogLocator
@@ -214,7 +226,7 @@ def _grid(rows: int, columns: int) -> tuple["Figure", Any]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.4 * columns, 3.6 * rows), layout="constrained", facecolor="white")
+    figure = Figure(figsize=(7.2 * columns, 3.7 * rows), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     engine: Any = figure.get_layout_engine()
     engine.set(w_pad=0.1, h_pad=0.08, hspace=0.04, wspace=0.03)
@@ -233,6 +245,7 @@ def _linear_panel(ax: "Axes", here: Sequence[Group], look: dict[str, tuple[str, 
     ax.set_ylim(bottom=min(0.0, min(float(g.regret.mean(axis=0).min()) for g in here)))
     ax.yaxis.set_major_formatter(lambda y, _: f"{y:,.0f}" if abs(y) >= 10 or y == 0 else f"{y:g}")
     ax.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
+    ax.locator_params(axis="x", nbins=4)
     _end_labels(ax, labels)
 
 

@@ -65,7 +65,9 @@ def write_report(source: Table | str | Path, path: str | Path) -> Path:
 
     Examples
     --------
-    >>> write_report("runs/quickstart", "runs/quickstart/report.html")  # doctest: +SKIP
+    >>> write_report("nowhere", "report.html")
+    Traceback (most recent call last):
+    ValueError: nowhere holds no study
     """
     table = source if isinstance(source, Table) else load(source)
     everything = list(groups(table))

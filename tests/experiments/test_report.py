@@ -74,6 +74,10 @@ def test_an_unfinished_study_is_summarised():
     assert format_summary(summary(t)).startswith("RiverSwim (2 runs; [95% interval])")
 
 
+def test_nothing_finished_is_said():
+    assert format_summary(summary(table(problems=()))) == "no finished cells"
+
+
 def test_text_marks_scaled_constants_and_leaves_out_empty_columns():
     t = table(problems=["RiverSwim"], algorithms=list(SHAPES)[2:4])
     t.guarantees["applies"] = [False, True]
@@ -81,7 +85,7 @@ def test_text_marks_scaled_constants_and_leaves_out_empty_columns():
     lines = format_summary(summary(t)).splitlines()
     assert "0.5*" in lines[2]
     assert "0.5*" not in lines[3]
-    assert lines[-1].strip() == "* declared for the paper's constants, which this run scales"
+    assert lines[-1].strip() == "* the theorem is for its paper's constants, which this run scales"
     assert "above" not in lines[1]
 
 
