@@ -54,7 +54,7 @@ html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {
     "navbar_align": "left",
-    "header_links_before_dropdown": 7,
+    "header_links_before_dropdown": 8,
     "show_prev_next": True,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
@@ -62,7 +62,7 @@ html_theme_options = {
     "pygments_light_style": "default",
     "pygments_dark_style": "github-dark",
 }
-html_sidebars = {page: [] for page in ("index", "quickstart", "envs", "papers")}
+html_sidebars = {page: [] for page in ("index", "quickstart", "envs", "studies", "papers")}
 mathjax_path = "tex-svg.js"
 
 # --- text and maths ---

@@ -268,7 +268,10 @@ def ucbvi_plan(Q, N, r, bonus):
 
 
 def ucbvi_by_hand(P, K, c, rng, delta=0.05):
-    """Play K episodes in the world P. Returns, by episode, the exact value of the policy played and the value that the agent planned."""
+    """Play K episodes in the world P.
+
+    Returns, by episode, the exact value of the policy played and the value that the agent planned.
+    """
     L = np.log(5 * S * A * K * H / delta)
     N = np.zeros((S, A, S))
     Q = np.broadcast_to((H - np.arange(H))[:, None, None], (H, S, A)).astype(float)

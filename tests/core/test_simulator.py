@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from eluder.core.kernels import sample
 from eluder.core.simulator import (
+    Simulator,
     next_value,
     policy_value,
     repair_policy_value,
@@ -53,6 +54,7 @@ def value_by_enumeration(mdp, pi):
 def test_the_same_kernel(seed, stages):
     mdp = random_episodic(5, 3, 4, seed, stages=stages, branching=2)
     sim = simulator(mdp)
+    assert isinstance(sim, Simulator)
     np.testing.assert_allclose(dense(sim)[sim.stage], np.broadcast_to(mdp.P, (4, 5, 3, 5)), atol=1e-15)
     np.testing.assert_array_equal(sim.r, np.broadcast_to(mdp.r, (4, 5, 3)))
     assert sim.prob.shape[3] == 2
