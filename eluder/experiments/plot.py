@@ -175,9 +175,11 @@ def plot_profile(table: Table, *, num_tau: int = 200) -> "Figure":
         ax.set_title("Performance profile")
         order = [label for _, label, _ in sorted(ends)]
         handles = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
-        ax.legend(
+        legend = ax.legend(
             [handles[n] for n in order], order, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False
         )
+        for text in legend.get_texts():
+            text.set_parse_math(False)
     return figure
 
 
@@ -290,7 +292,7 @@ def _declared_guides(ax: "Axes", here: Sequence[Group], bottom: float) -> None:
     """Draw one grey line in the lower right for each declared exponent."""
     exponents = sorted({g.exponent() for g in here if not np.isnan(g.exponent())}, reverse=True)
     K = max(g.k[-1] for g in here)
-    x = np.array([K / 30, K])
+    x = np.array([max(1.0, K / 30), K])
     for i, b in enumerate(exponents):
         y = bottom * 1.6 * (1 + i) * (x / x[0]) ** b
         ax.plot(x, y, color="#999999", lw=1.1, ls=(0, (4, 2)), zorder=1)

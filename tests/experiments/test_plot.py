@@ -83,7 +83,7 @@ def test_no_regret_at_all_is_drawn():
 
 
 def test_labels_are_text_never_mathematics(tmp_path):
-    t = table(problems=["a $\\frac{ b"], algorithms=["$x_", "<b>"])
+    t = table(problems=["a $\\frac{ b"], algorithms=["$x_$", "<b>"])
     plot_regret(t).savefig(tmp_path / "a.png", dpi=30)
     plot_profile(t).savefig(tmp_path / "b.png", dpi=30)
 

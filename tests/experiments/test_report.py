@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from eluder.experiments import stats
+from eluder.experiments import Study, run, stats
 from eluder.experiments.report import format_summary, summary, write_report
 from tests.experiments.tables import SHAPES, table
 
@@ -115,6 +115,15 @@ def test_improvement_favours_the_row_with_less_regret(tmp_path):
     for name, cells in rows:
         (p,) = re.findall(r"([\d.]+)<br>", cells)
         assert float(p) > 0.95 if name == pair[1] else float(p) < 0.05
+
+
+def test_report_of_a_directory_is_that_of_its_table(tmp_path):
+    study = Study(
+        problems={"chain": ("river_swim", {"S": 3, "H": 4})}, algorithms={"PSRL": "psrl"}, budget=40
+    )
+    t = run(study, out=tmp_path / "out", seeds=2, jobs=1, progress=False)
+    pages = [write_report(source, tmp_path / "r.html").read_text() for source in (t, str(tmp_path / "out"))]
+    assert pages[0] == pages[1]
 
 
 def test_report_tells_the_provenance(tmp_path):
