@@ -107,7 +107,8 @@ def psrl(
         raise ValueError(f"sampling must be 'lumped' or 'full', got {sampling!r}")
     sim = simulator(mdp)
     tables = stage_table(mdp, stationary)
-    return OnlineResult(*_psrl(sim, K, tables, sampling == "lumped", prior, checks.generator(rng)))
+    value, Q, pi, N = _psrl(sim, K, tables, sampling == "lumped", prior, checks.generator(rng))
+    return OnlineResult(value, np.full(K, np.nan), Q, pi, N)
 
 
 GUARANTEES = (
@@ -130,7 +131,7 @@ GUARANTEES = (
 @kernel
 def _psrl(
     sim: Simulator, K: int, table: IntArray, lumped: bool, prior: float, rng: np.random.Generator
-) -> tuple[Array, Array, Array, IntArray, IntArray]:
+) -> tuple[Array, Array, IntArray, IntArray]:
     """Run K episodes; stage h counts in ``table[h]``, by the simulator's slots (by state: not `lumped`)."""
     H, S, A = sim.r.shape
     G = table[-1] + 1
@@ -168,7 +169,7 @@ def _psrl(
             wins[g, s, a, 1 if rng.random() < reward else 0] += 1
             N[h, s, a] += 1
             s = s_next
-    return value, np.full(K, np.nan), Q, pi, N
+    return value, Q, pi, N
 
 
 @kernel
@@ -260,7 +261,9 @@ def _plan(
     for h in range(H - 1, -1, -1):
         g = table[h]
         w, to, V_next = weight[g], succ[stage[h]], V[h + 1]
-        sum_V = V_next.sum()
+        sum_V = 0.0
+        for s in range(S):
+            sum_V += V_next[s]
         for s in range(S):
             for a in range(A):
                 if mask[s, a]:

@@ -103,6 +103,16 @@ def mean_and_variance(
 
 
 @kernel
+def greedy(q: Array) -> int:
+    """Return the first index of the largest entry (`np.argmax` without its checks for NaN)."""
+    best = 0
+    for a in range(1, q.size):
+        if q[a] > q[best]:
+            best = a
+    return best
+
+
+@kernel
 def optimistic(sim: Simulator) -> tuple[Array, IntArray]:
     """Return Q = H - h where an action is available, -inf elsewhere, and its greedy policy."""
     H, S, A = sim.r.shape
@@ -112,18 +122,8 @@ def optimistic(sim: Simulator) -> tuple[Array, IntArray]:
         for s in range(S):
             for a in range(A):
                 Q[h, s, a] = H - h if sim.mask[s, a] else -np.inf
-            pi[h, s] = np.argmax(Q[h, s])
+            pi[h, s] = greedy(Q[h, s])
     return Q, pi
-
-
-@kernel
-def greedy(q: Array) -> int:
-    """Return the first index of the largest entry (`np.argmax` without its checks for NaN)."""
-    best = 0
-    for a in range(1, q.size):
-        if q[a] > q[best]:
-            best = a
-    return best
 
 
 @kernel
