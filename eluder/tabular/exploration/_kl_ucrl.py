@@ -83,7 +83,7 @@ def kl_ucrl(mdp: DiscountedMDP, T: int, *, delta: float = 0.05, rng: np.random.G
     Notes
     -----
     O(B) time per step, B the number of successors of a pair; a plan takes O(S A B) logarithms per Newton step
-    and sweep, some ten times as long as UCRL2's. O(S A B + T) memory.
+    and sweep, a few times as long as UCRL2's. O(S A B + T) memory.
 
     References
     ----------
@@ -132,8 +132,8 @@ GUARANTEES = (
     Guarantee(
         paper=PAPER,
         setting="average-reward regret",
-        statement="regret O(D S sqrt(A T ln(ln(T) / delta))) with probability 1 - delta, T large (Theorem 1)",
-        assumptions="communicating, rewards in [0, 1]; D the diameter",
+        statement="regret O(D S sqrt(A T ln(ln(T) / delta))) w.p. 1 - delta (Theorem 1, from memory)",
+        assumptions="communicating, rewards in [0, 1], T large; D the diameter",
         exponent=0.5,
     ),
 )
