@@ -15,12 +15,12 @@ Pseudo-code, in our names::
             for each (s', a') with p = P[s', a', s] > 0:
                 raise the priority of s' to gamma p delta, if that exceeds theta
 
-Guarantee: no backup, in whatever order, moves V away from V* (Bertsekas & Tsitsiklis 1989). Sweeps alone shrink
-the certificate by gamma each, constants alter no span, and backups by priority go on only while the certificate
-shrinks by 0.9; so it ends.
+Guarantee: no backup, in whatever order, moves V away from V* (Bertsekas & Tsitsiklis 1989). Sweeps alone
+shrink the certificate by gamma each, constants alter no span, and backups by priority go on only while the
+certificate shrinks by 0.9; so it ends.
 
-Deviations from the paper: the model is given, not learned; the threshold falls with the residual; a full sweep
-per round gives the certificate.
+Deviations from the paper: the model is given, not learned; the threshold falls with the residual; a full
+sweep per round gives the certificate.
 """
 
 from typing import Any

@@ -15,9 +15,10 @@ Guarantee: |V_n - V*| <= gamma^n |V_0 - V*|; the span of TV - V shrinks by gamma
 problems that mix by gamma times the second largest modulus of an eigenvalue in the end (Puterman 1994,
 sections 6.3 and 6.6).
 
-Deviations from the paper: Gauss-Seidel sweeps alone have no two-sided span bound, and a maximum-norm stop makes
-them crawl, at gamma a sweep; so each block ends with a Jacobi sweep, whose bounds certify the result. Moving V
-by a constant alters no span, and blocks go on only while the certificate shrinks by 0.9, so both converge.
+Deviations from the paper: Gauss-Seidel sweeps alone have no two-sided span bound, and a maximum-norm stop
+makes them crawl, at gamma a sweep; so each block ends with a Jacobi sweep, whose bounds certify the result.
+Moving V by a constant alters no span, and blocks go on only while the certificate shrinks by 0.9, so both
+converge.
 """
 
 from typing import Literal
