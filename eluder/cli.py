@@ -6,6 +6,7 @@ Heavy imports wait until the arguments are parsed.
 import argparse
 import contextlib
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -145,34 +146,53 @@ def literal(text: str) -> Any:
 
 
 def _run(arguments: argparse.Namespace, _: list[str]) -> None:
+    from eluder.experiments import FailedCells, load, run
+
+    study = _study(arguments)
+    out = arguments.out or Path("runs") / study.name
+    failure = None
+    try:
+        table = run(
+            study,
+            out=out,
+            jobs=arguments.jobs,
+            executor=arguments.executor,
+            shard=arguments.shard,
+            resume=arguments.resume,
+            progress=not arguments.quiet,
+        )
+    except FailedCells as error:
+        table, failure = load(out), error
+    if not table.cells.empty:
+        _show(table, out, arguments.report)
+        if study.score is not None:
+            print(f"\n{study.score(table.cells).to_string()}")
+    if failure is not None:
+        raise failure
+
+
+def _study(arguments: argparse.Namespace) -> Any:
+    """Load the study and change it: first as the file of changes says, then as the flags do."""
     from dataclasses import replace
 
-    from eluder.experiments import load_study, run
+    from eluder.experiments import load_study
     from eluder.experiments.study import override
 
+    # Functions of the user's own may stand beside the study, or here.
+    sys.path += [str(Path(arguments.study).parent.resolve()), os.getcwd()]
     study = load_study(arguments.study)
     changes = [] if arguments.config is None else list(_config(arguments.config))
     flags = {"seeds": arguments.seeds, "budget": arguments.budget}
     changes += [(name, value) for name, value in flags.items() if value is not None]
     for text in arguments.changes:
-        key, equals, value = text.partition("=")
-        if not equals or "." not in key:
+        change = re.fullmatch(r"(.+\.\w+)=(.*)", text)
+        if change is None:
             raise ValueError(f"--set takes NAME.PARAM=VALUE, got {text!r}")
-        changes.append((key, literal(value)))
+        changes.append((change[1], literal(change[2])))
     for key, value in changes:
         target, dot, parameter = key.rpartition(".")
         study = override(study, target, parameter, value) if dot else replace(study, **{parameter: value})
-    out = arguments.out or Path("runs") / study.name
-    table = run(
-        study,
-        out=out,
-        jobs=arguments.jobs,
-        executor=arguments.executor,
-        shard=arguments.shard,
-        resume=arguments.resume,
-        progress=not arguments.quiet,
-    )
-    _show(table, out, arguments.report)
+    return study
 
 
 def _config(path: Path) -> Any:

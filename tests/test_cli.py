@@ -89,6 +89,27 @@ def test_flags_win_over_the_file_and_the_file_over_the_study(study, tmp_path, ca
     assert config["algorithms"]["Q"][1]["bonus"] == "bernstein"
 
 
+def test_labels_that_hold_an_equals_sign_can_be_set(study, tmp_path, capsys):
+    words = ["run", study, "--out", tmp_path / "out", "--no-report", "--quiet", "--set", "U (c=0.02).c=0.5"]
+    assert go(capsys, *words)[0] == 0
+    assert load(tmp_path / "out").config["algorithms"]["U (c=0.5)"][1]["c"] == 0.5
+
+
+def test_functions_beside_the_study_and_its_score(tmp_path, monkeypatch, capsys):
+    """An algorithm of the user's own stands next to the study file; it runs in processes."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    own = (Path(__file__).parent / "experiments" / "learners.py").read_text()
+    (tmp_path / "my_learners_beside.py").write_text(own)
+    text = STUDY.replace('"ucb_q_learning"', '("my_learners_beside:sleepy", {"seconds": 0.0})')
+    (tmp_path / "mine.py").write_text(
+        f"{text}\ndef score(cells): return cells.groupby('algorithm').regret.max()"
+    )
+    code, text, errors = go(capsys, "run", tmp_path / "mine.py", "--out", tmp_path / "out", "--quiet")
+    assert code == 0, errors
+    scores = load(tmp_path / "out").cells.groupby("algorithm").regret.max()
+    assert text.endswith(f"{scores.to_string()}\n")
+
+
 def test_shards_and_no_resume(study, tmp_path, capsys):
     out = tmp_path / "out"
     for i in range(2):
@@ -164,12 +185,14 @@ def test_a_changed_study_is_refused_and_says_what_changed(study, tmp_path, capsy
 
 def test_failed_cells_give_exit_code_1(study, tmp_path, capsys):
     study.write_text(STUDY.replace('"ucb_q_learning"', '"tests.experiments.learners:broken"'))
-    code, _, errors = go(capsys, "run", study, "--out", tmp_path / "out", "--quiet", "--executor", "threads")
+    words = ["run", study, "--out", tmp_path / "out", "--quiet", "--no-report", "--executor", "threads"]
+    code, text, errors = go(capsys, *words)
     assert code == 1
     assert errors.count("FloatingPointError: value[99] is not finite") == 1
     assert "failed like one before" in errors
     last = "eluder: 2 of 4 cells failed: River / Q / seed 0; River / Q / seed 1; the same command"
     assert errors.splitlines()[-1].startswith(last)
+    assert "U (c=0.02)" in text, "what did not fail is shown"
 
 
 def test_list_names_every_algorithm_with_its_paper(capsys):

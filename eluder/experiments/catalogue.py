@@ -211,10 +211,12 @@ def check_problem(who: str, function: Function, label: str, problem: Any) -> Non
 
     Parameters
     ----------
-    who, label : str
-        Names of the algorithm and of the problem, for the message.
+    who : str
+        Name of the algorithm, for the message.
     function : callable
         The algorithm.
+    label : str
+        Name of the problem, for the message.
     problem : EpisodicMDP or DiscountedMDP
         The problem.
 

@@ -8,7 +8,7 @@ from eluder.core.problems import DiscountedMDP, EpisodicMDP
 from eluder.core.results import OnlineResult
 from eluder.core.types import Array, IntArray
 
-__all__ = ["checkpoints", "regret", "sample_complexity"]
+__all__ = ["regret", "sample_complexity"]
 
 
 def optimum(mdp: EpisodicMDP | DiscountedMDP) -> float:

@@ -55,7 +55,7 @@ from eluder.experiments import catalogue, store
 from eluder.experiments.measures import checkpoints, regret, sample_complexity
 from eluder.experiments.study import Cell, Study, build, cells, entropy, load_study, resolve
 
-__all__ = ["FailedCells", "run", "run_cell"]
+__all__ = ["FailedCells", "run"]
 
 
 class FailedCells(RuntimeError):

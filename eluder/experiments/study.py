@@ -32,7 +32,7 @@ import numpy as np
 from eluder.core import checks
 from eluder.experiments import catalogue
 
-__all__ = ["Study", "build", "cells", "entropy", "load_study", "override", "resolve"]
+__all__ = ["Study", "build", "cells", "entropy", "load_study"]
 
 RESULTS = 1  # raised when a release gives other numbers for the same cell; old cells are then refused
 
@@ -335,7 +335,7 @@ def override(study: Study, target: str, key: str, value: Any) -> Study:
     Raises
     ------
     ValueError
-        If nothing in the study is called `target`.
+        If nothing in the study is called `target`, or two labels become the same.
 
     Examples
     --------
@@ -350,6 +350,8 @@ def override(study: Study, target: str, key: str, value: Any) -> Study:
             if target in (label, name):
                 label = label.replace(f"{key}={params.get(key)}", f"{key}={value}")
                 params = {**params, key: value}
+            if label in new:
+                raise ValueError(f"{target}.{key}={value} gives two entries the label {label!r}")
             new[label] = (name, params)
         return new
 

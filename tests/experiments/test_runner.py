@@ -321,10 +321,10 @@ def test_dask_with_a_worker_killed_in_mid_sweep(tmp_path):
     pytest.importorskip("distributed")
     from distributed import Client
 
-    address = tmp_path / "scheduler.json"
+    file = tmp_path / "scheduler.json"
     dask = [sys.executable, "-m", "dask"]
     quiet = {"cwd": ROOT, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    local = ["--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(address)]
+    local = ["--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(file)]
     once = ["--nthreads", "1", "--no-nanny", "--local-directory", str(tmp_path)]
     study = small(
         algorithms={"A": ("tests.experiments.learners:sleepy", {"seconds": 0.1}), **small().algorithms},
@@ -351,11 +351,13 @@ def test_dask_with_a_worker_killed_in_mid_sweep(tmp_path):
                 killed.append(len(finished(tmp_path / "dask")))
 
     try:
-        until(address.exists)
-        with Client(scheduler_file=str(address), timeout=30) as client:
+        until(file.exists)
+        with Client(scheduler_file=str(file), timeout=30) as client:
             client.wait_for_workers(2, timeout=60)
             executor = Watched(client.get_executor(pure=False, retries=3))
             run(study, out=tmp_path / "dask", executor=executor, progress=False)
+            address = client.scheduler.address
+            run(small(seeds=1), out=tmp_path / "named", executor=f"dask:{address}", progress=False)
     finally:
         for process in (*workers, scheduler):
             process.kill()
@@ -365,3 +367,4 @@ def test_dask_with_a_worker_killed_in_mid_sweep(tmp_path):
     run(study, out=tmp_path / "serial", executor="threads", jobs=1, progress=False)
     assert fingerprints(tmp_path / "dask") == fingerprints(tmp_path / "serial")
     assert len(fingerprints(tmp_path / "dask")) == 48
+    assert len(fingerprints(tmp_path / "named")) == 4

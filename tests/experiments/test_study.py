@@ -187,3 +187,9 @@ def test_override_by_function_by_label_and_in_labels():
     assert longer.problems["River"][1]["S"] == 6
     with pytest.raises(ValueError, match="unknown problem or algorithm 'ucbv', did you mean 'ucbvi'"):
         override(study, "ucbv", "c", 1)
+
+
+def test_override_keeps_labels_apart():
+    study = small(algorithms={f"U (c={c})": ("ucbvi", {"c": c}) for c in (0.1, 0.2)})
+    with pytest.raises(ValueError, match=r"gives two entries the label 'U \(c=0.5\)'"):
+        override(study, "ucbvi", "c", 0.5)
