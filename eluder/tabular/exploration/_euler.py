@@ -146,6 +146,12 @@ def correction(n: int, gap: float, H: int, L: float) -> float:
     return float((4.0 * H * L / 3.0 + H * B_v) / n + B_v * np.sqrt(gap / n))
 
 
+@kernel
+def transition_bonus(n: int, variance: float, gap: float, H: int, L: float) -> float:
+    """Return b(V) for the variance of V and the `gap` of `correction`."""
+    return value_bonus(n, variance, H, L) + correction(n, gap, H, L)
+
+
 GUARANTEES = (
     Guarantee(
         paper=Paper(
@@ -258,7 +264,8 @@ def _plan(
             for a in range(A):
                 n = counts.n[g, s, a]
                 if n > 1:
-                    PV, b = _backup(counts, sim, h, s, a, V_up, gap, L)
+                    PV, variance = mean_and_variance(counts, sim, h, s, a, V_up)
+                    b = transition_bonus(n, variance, mean(counts, sim, h, s, a, gap), H, L)
                     Q[h, s, a] = min(float(H - h), r_up[g, s, a] + PV + c * b)
             a = greedy(Q[h, s])
             if a != pi[h, s]:
@@ -266,18 +273,9 @@ def _plan(
                 top = max(top, h)
             V_up[h, s] = Q[h, s, a]
             V_low[h, s] = 0.0
-            if counts.n[g, s, a] > 1:
-                PV, b = _backup(counts, sim, h, s, a, V_low, gap, L)
+            n = counts.n[g, s, a]
+            if n > 1:
+                PV, variance = mean_and_variance(counts, sim, h, s, a, V_low)
+                b = transition_bonus(n, variance, mean(counts, sim, h, s, a, gap), H, L)
                 V_low[h, s] = max(0.0, r_low[g, s, a] + PV - c * b)
     return top
-
-
-@kernel
-def _backup(
-    counts: Counts, sim: Simulator, h: int, s: int, a: int, V: Array, gap: Array, L: float
-) -> tuple[float, float]:
-    """Return P_hat V[h + 1] and its bonus b(V)."""
-    H = gap.shape[0] - 1
-    n = counts.n[counts.table[h], s, a]
-    PV, variance = mean_and_variance(counts, sim, h, s, a, V)
-    return PV, value_bonus(n, variance, H, L) + correction(n, mean(counts, sim, h, s, a, gap), H, L)
