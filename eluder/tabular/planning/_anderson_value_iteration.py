@@ -65,7 +65,7 @@ def anderson_value_iteration(
     Raises
     ------
     ValueError
-        If gamma is 1, `tol` is not positive, `memory` < 1 or `max_iter` < 1.
+        If `mdp` is not a DiscountedMDP, gamma is 1, `tol` is not positive, `memory` < 1 or `max_iter` < 1.
 
     Notes
     -----

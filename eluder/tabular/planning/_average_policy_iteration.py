@@ -29,7 +29,7 @@ from eluder.tabular.planning._relative_value_iteration import (
     end_components,
     gain_certificate,
 )
-from eluder.tabular.planning._sweeps import bellman, enough, status, sweep
+from eluder.tabular.planning._sweeps import bellman, check_kind, enough, status, sweep
 
 __all__ = ["average_policy_iteration"]
 
@@ -56,8 +56,8 @@ def average_policy_iteration(mdp: DiscountedMDP, *, tol: float = 1e-8, max_iter:
     Raises
     ------
     ValueError
-        If the problem is not weakly communicating, or a policy that is met is multichain (then
-        `relative_value_iteration` still works); if `tol` is not positive or `max_iter` < 1.
+        If `mdp` is not a DiscountedMDP or not weakly communicating, or a policy that is met is multichain
+        (then `relative_value_iteration` still works); if `tol` is not positive or `max_iter` < 1.
 
     Notes
     -----
@@ -75,6 +75,7 @@ def average_policy_iteration(mdp: DiscountedMDP, *, tol: float = 1e-8, max_iter:
     >>> round(average_policy_iteration(two_cycle).gain, 6)
     0.5
     """
+    check_kind(mdp)
     tol = checks.number("tol", tol, 0.0, open_low=True)
     max_iter = checks.integer("max_iter", max_iter)
     check_weakly_communicating(mdp)

@@ -62,7 +62,8 @@ def linear_program(
     Raises
     ------
     ValueError
-        If gamma is 1, `tol` is not positive, `form` is unknown or `max_iter` < 1.
+        If `mdp` is not a DiscountedMDP, gamma is 1, `tol` is not positive, `form` is unknown or `max_iter`
+        < 1.
 
     Notes
     -----

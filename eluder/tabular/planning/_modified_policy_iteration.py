@@ -66,7 +66,8 @@ def modified_policy_iteration(
     Raises
     ------
     ValueError
-        If gamma is 1, `tol` is not positive, `sweeps` is negative or `max_iter` < 1.
+        If `mdp` is not a DiscountedMDP, gamma is 1, `tol` is not positive, `sweeps` is negative or
+        `max_iter` < 1.
 
     Notes
     -----

@@ -63,7 +63,7 @@ def policy_iteration(mdp: DiscountedMDP, *, tol: float = 1e-8, max_iter: int = 1
     Raises
     ------
     ValueError
-        If gamma is 1, `tol` is not positive or `max_iter` < 1.
+        If `mdp` is not a DiscountedMDP, gamma is 1, `tol` is not positive or `max_iter` < 1.
 
     Notes
     -----

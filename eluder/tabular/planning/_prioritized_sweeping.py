@@ -76,7 +76,7 @@ def prioritized_sweeping(
     Raises
     ------
     ValueError
-        If gamma is 1, `tol` is not positive or `max_iter` < 1.
+        If `mdp` is not a DiscountedMDP, gamma is 1, `tol` is not positive or `max_iter` < 1.
 
     Notes
     -----

@@ -28,7 +28,7 @@ from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.problems import DiscountedMDP
 from eluder.core.results import PlanResult
 from eluder.core.types import Array, IntArray
-from eluder.tabular.planning._sweeps import Bellman, Certificate, bellman, enough, status, sweep
+from eluder.tabular.planning._sweeps import Bellman, Certificate, bellman, check_kind, enough, status, sweep
 
 __all__ = ["relative_value_iteration"]
 
@@ -62,7 +62,8 @@ def relative_value_iteration(
     Raises
     ------
     ValueError
-        If the problem is multichain, `tol` is not positive, `step` is outside (0, 1] or `max_iter` < 1.
+        If `mdp` is not a DiscountedMDP or is multichain, `tol` is not positive, `step` is outside (0, 1] or
+        `max_iter` < 1.
 
     Notes
     -----
@@ -83,6 +84,7 @@ def relative_value_iteration(
     >>> round(relative_value_iteration(two_cycle).gain, 6)
     0.5
     """
+    check_kind(mdp)
     tol = checks.number("tol", tol, 0.0, open_low=True)
     step = checks.number("step", step, 0.0, 1.0, open_low=True)
     max_iter = checks.integer("max_iter", max_iter)
@@ -142,7 +144,6 @@ def end_components(mdp: DiscountedMDP) -> list[IntArray]:
         edges = sparse.coo_array((np.ones(used.sum()), (pair[used] // A, P.indices[used])), (S, S))
         label = connected_components(edges.tocsr(), directed=True, connection="strong")[1]
         alive = allowed.reshape(S, A).any(axis=1)
-        label[~alive] = -1
         leaves = used & (label[pair // A] != label[P.indices])
         if not leaves.any():
             return [np.flatnonzero(label == c) for c in np.unique(label[alive])]

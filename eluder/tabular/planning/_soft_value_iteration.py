@@ -74,8 +74,8 @@ def soft_value_iteration(
     Raises
     ------
     ValueError
-        If gamma is 1, `tau` or `tol` is not positive, `max_iter` < 1, or `ref` is not a policy or plays an
-        unavailable action.
+        If `mdp` is not a DiscountedMDP, gamma is 1, `tau` or `tol` is not positive, `max_iter` < 1, or
+        `ref` is not a policy or plays an unavailable action.
 
     Notes
     -----

@@ -344,6 +344,13 @@ def status(cert: Certificate, tol: float, num_iter: int, advice: str) -> str:
 
 def check_discounted(mdp: DiscountedMDP, tol: float, max_iter: int) -> tuple[float, int]:
     """Check what all planners for discounted problems check."""
+    check_kind(mdp)
     if mdp.gamma >= 1.0:
         raise ValueError("gamma must be below 1; for the average reward use relative_value_iteration")
     return checks.number("tol", tol, 0.0, open_low=True), checks.integer("max_iter", max_iter)
+
+
+def check_kind(mdp: DiscountedMDP) -> None:
+    """Refuse anything that has no infinite horizon."""
+    if not isinstance(mdp, DiscountedMDP):
+        raise ValueError(f"mdp must be a DiscountedMDP, got {type(mdp).__name__}")

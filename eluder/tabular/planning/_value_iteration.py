@@ -77,7 +77,8 @@ def value_iteration(
     Raises
     ------
     ValueError
-        If gamma is 1, `tol` is not positive, `max_iter` < 1 or `sweep` is unknown.
+        If `mdp` is not a DiscountedMDP, gamma is 1, `tol` is not positive, `max_iter` < 1 or `sweep` is
+        unknown.
 
     Notes
     -----

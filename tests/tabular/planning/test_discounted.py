@@ -12,6 +12,8 @@ from hypothesis import given
 from eluder.core.problems import DiscountedMDP
 from eluder.envs import from_gymnasium
 from eluder.tabular.planning import (
+    _anderson_value_iteration,
+    _policy_iteration,
     anderson_value_iteration,
     linear_program,
     modified_policy_iteration,
@@ -284,3 +286,29 @@ def test_kernel_indices_of_64_bits():
     P = scipy.sparse.csr_array((mdp.P.data, mdp.P.indices.astype(np.int64), mdp.P.indptr.astype(np.int64)))
     wide = mdp._replace(P=scipy.sparse.csr_array(P, shape=mdp.P.shape))
     np.testing.assert_array_equal(value_iteration(wide).V, value_iteration(mdp).V)
+
+
+# --- safeguards ---
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_policy_iteration_ends_with_ties_by_itself(sparse, monkeypatch):
+    """Without the certificate too, since an action is kept unless another is clearly better."""
+    monkeypatch.setattr(_policy_iteration, "enough", lambda cert, tol: False)
+    result = policy_iteration(problems.grid(7, 0.95, slip=0.2, sparse=sparse), tol=1e-6, max_iter=100)
+    assert result.num_iter < 30
+
+
+def test_harmful_extrapolation_is_undone(monkeypatch):
+    """The span shrinks by gamma every two sweeps, whatever is tried between."""
+    noise = np.random.default_rng(0)
+
+    def extrapolate(kept):
+        wrong = 1e3 * noise.normal(size=kept[-1][1].size)
+        return kept[-1][1] + (wrong if len(kept) > 1 else 0.0)
+
+    monkeypatch.setattr(_anderson_value_iteration, "extrapolate", extrapolate)
+    mdp = random_discounted(6, 3, 0.9, 0, branching=2)
+    most = 3 * np.log(1e-8 / 100) / np.log(0.9)  # a wrong step, the way back, a plain step
+    result = anderson_value_iteration(mdp, max_iter=int(most))
+    assert np.abs(result.V - naive.enumerated_value(mdp)).max() <= result.gap <= 1e-8

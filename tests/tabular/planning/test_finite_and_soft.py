@@ -7,10 +7,13 @@ from scipy.special import logsumexp
 from eluder.core.exact import policy_value
 from eluder.core.problems import DiscountedMDP, EpisodicMDP
 from eluder.tabular.planning import (
+    average_policy_iteration,
     backward_induction,
     policy_iteration,
+    relative_value_iteration,
     soft_backward_induction,
     soft_value_iteration,
+    value_iteration,
 )
 from eluder.tabular.planning._soft_value_iteration import log_reference, soft_greedy
 from tests.instances import random_discounted, random_episodic
@@ -70,6 +73,25 @@ def test_backward_induction_by_hand():
 def test_finite_planners_refuse_discounted_problems(planner):
     with pytest.raises(ValueError, match="mdp must be an EpisodicMDP, got DiscountedMDP"):
         planner(random_discounted(3, 2, 0.9, 0))
+
+
+@pytest.mark.parametrize(
+    "planner",
+    [
+        value_iteration,
+        relative_value_iteration,
+        average_policy_iteration,
+        lambda mdp: soft_value_iteration(mdp, tau=1.0),
+    ],
+        value_iteration,
+        relative_value_iteration,
+        average_policy_iteration,
+        lambda mdp: soft_value_iteration(mdp, tau=1),
+    ],
+)
+def test_infinite_planners_refuse_episodic_problems(planner):
+    with pytest.raises(ValueError, match="mdp must be a DiscountedMDP, got EpisodicMDP"):
+        planner(random_episodic(3, 2, 2, 0))
 
 
 # --- soft operator ---
