@@ -83,11 +83,6 @@ def test_finite_planners_refuse_discounted_problems(planner):
         average_policy_iteration,
         lambda mdp: soft_value_iteration(mdp, tau=1.0),
     ],
-        value_iteration,
-        relative_value_iteration,
-        average_policy_iteration,
-        lambda mdp: soft_value_iteration(mdp, tau=1),
-    ],
 )
 def test_infinite_planners_refuse_episodic_problems(planner):
     with pytest.raises(ValueError, match="mdp must be a DiscountedMDP, got EpisodicMDP"):
