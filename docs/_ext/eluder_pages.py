@@ -226,7 +226,8 @@ class AlgorithmsDirective(SphinxDirective):
             summary = (inspect.getdoc(home(name)) or "").split("\n\n")[0]
             rows.append([page(name), prose(" ".join(summary.split()))])
         paths = [f"/algorithms/{name}" for name in names if (PAGES / f"{name}.md").exists()]
-        lines = ["```{toctree}", ":hidden:", ":titlesonly:", "", *paths, "```"]
+        caption = self.arguments[0].split(".")[-1].replace("_", " ").capitalize()
+        lines = ["```{toctree}", ":hidden:", ":titlesonly:", f":caption: {caption}", "", *paths, "```"]
         tree = nested(self, lines)
         return [*tree, table("algorithms", ["Function", "What it is"], [30, 70], rows)]
 
