@@ -4,11 +4,16 @@ import warnings
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 from eluder.core.exact import gain_and_bias
 from eluder.core.problems import DiscountedMDP
 from eluder.envs import river_swim
-from eluder.tabular.planning import average_policy_iteration, relative_value_iteration
+from eluder.tabular.planning import (
+    _average_policy_iteration,
+    average_policy_iteration,
+    relative_value_iteration,
+)
 from eluder.tabular.planning._relative_value_iteration import end_components, gain_certificate
 from tests.instances import random_discounted
 from tests.tabular.planning import naive, problems
@@ -130,6 +135,40 @@ def test_transient_states_are_allowed(planner):
     result = planner(DiscountedMDP(P, [[9, 0], [1, 1], [2, 2]], [1, 0, 0], 0.9), tol=1e-10)
     assert np.isclose(result.gain, 1.5)
     assert result.pi[0] == 0
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_policies_with_several_classes_are_led_to_one(sparse):
+    """Each state may stay, for a reward of its own: greedy policies stay everywhere."""
+    S = 6
+    P = np.zeros((S, 2, S))
+    s = np.arange(S)
+    P[s, 0, s] = P[s, 1, (s + 1) % S] = 1.0
+    r = np.stack([np.arange(S) / S, np.zeros(S)], axis=1)
+    kernel = scipy.sparse.csr_array(P.reshape(2 * S, S)) if sparse else P
+    mdp = DiscountedMDP(kernel, r, np.full(S, 1 / S), 0.9)
+    stay = np.zeros(S, np.int64)
+    np.testing.assert_array_equal(_average_policy_iteration.one_class(mdp, stay), [1, 1, 1, 1, 1, 0])
+    result = average_policy_iteration(mdp)
+    assert np.isclose(result.gain, 5 / 6)
+    assert np.isclose(result.gain, relative_value_iteration(mdp).gain, atol=1e-7)
+
+
+def test_class_gain_by_hand():
+    """Half the time in each of states 1 and 2."""
+    P_pi = np.array([[0.5, 0.5, 0.0], [0, 0, 1], [0, 1, 0]])
+    assert np.isclose(_average_policy_iteration.class_gain(P_pi, np.array([9.0, 1.0, 2.0]), [1, 2]), 1.5)
+
+
+@pytest.mark.parametrize("planner", PLANNERS)
+def test_every_weakly_communicating_graph_is_solved(planner):
+    solved = 0
+    for seed in range(60):
+        mdp = random_graph(seed)
+        if len(naive.end_components(mdp)) == 1:
+            assert abs(planner(mdp, tol=1e-7).gain - naive.optimal_gain(mdp)) <= 2e-7
+            solved += 1
+    assert solved > 10
 
 
 def test_sparse_equals_dense():
