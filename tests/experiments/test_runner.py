@@ -182,7 +182,7 @@ def test_workers_do_not_outlive_a_killed_run(tmp_path):
     children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
     assert len(children) >= 2
     os.kill(parent.pid, signal.SIGKILL)
-    parent.communicate()
+    parent.wait()  # not for the end of its output, which a worker that lives on would hold open
     until(lambda: not any(Path(f"/proc/{child}").exists() for child in children), seconds=20)
 
 
