@@ -135,7 +135,8 @@ ALGORITHMS = [
         errors=(
             *BUDGET,
             *RNG,
-            ({"prior": 0.0}, r"prior must be in \(0, inf"),
+            ({"prior": 0.0}, r"prior must be in \(0, 1e\+100\]"),
+            ({"prior": 1e308}, "prior must be in"),
             ({"sampling": "x"}, "sampling must be 'lumped' or 'full'"),
         ),
     ),
@@ -221,7 +222,8 @@ def test_types_and_shapes(row):
         assert result.value.shape == result.upper.shape == (row.args[0],)
         assert np.isfinite(result.value).all()
         assert result.N.dtype == np.int64
-        assert result.N.sum() == row.args[0] * (problem.H if lead else 1)
+        by_stage = result.N.sum(axis=(-2, -1))
+        assert (by_stage == row.args[0]).all(), "each stage is played once per episode"
         assert (result.N[~available] == 0).all(), "an unavailable action was played"
     if isinstance(result, PlanResult):
         assert result.V.shape == (*lead, S)
@@ -252,6 +254,14 @@ def test_inputs_unmodified(row):
 def test_errors_by_message(row, change, message):
     with pytest.raises(ValueError, match=message):
         row.call(**change)
+
+
+@pytest.mark.parametrize("row", ALGORITHMS, ids=IDS)
+def test_refuses_another_kind_of_problem(row):
+    """A problem of another kind has the same fields: read silently, it would give a wrong number."""
+    other = discounted() if hasattr(row.problem(), "H") else episodic()
+    with pytest.raises(ValueError, match=r"mdp must be an? (Episodic|Discounted)MDP"):
+        row.call(problem=other)
 
 
 @pytest.mark.parametrize("row", ALGORITHMS, ids=IDS)

@@ -24,9 +24,9 @@ from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.kernels import kernel, sample
 from eluder.core.problems import EpisodicMDP
 from eluder.core.results import OnlineResult
-from eluder.core.simulator import Simulator, reset, simulator, step, stochastic_policy_value
+from eluder.core.simulator import Simulator, reset, step, stochastic_policy_value
 from eluder.core.types import Array, IntArray
-from eluder.tabular.exploration._shared import greedy
+from eluder.tabular.exploration._shared import episodic_simulator, greedy
 from eluder.tabular.exploration._stochastic import decayed, repair_mixture_value, td_update, zero_q
 
 __all__ = ["boltzmann_q_learning"]
@@ -59,7 +59,8 @@ def boltzmann_q_learning(
     Raises
     ------
     ValueError
-        If `K` < 1, `temperature` is not positive, `decay` is negative or `rng` is not a Generator.
+        If `mdp` is not episodic, `K` < 1, `temperature` is not positive, `decay` is negative or `rng` is
+        not a Generator.
 
     Notes
     -----
@@ -84,7 +85,7 @@ def boltzmann_q_learning(
     K = checks.integer("K", K)
     temperature = checks.number("temperature", temperature, 0.0, open_low=True)
     decay = checks.number("decay", decay, 0.0)
-    value, Q, pi, N = _boltzmann(simulator(mdp), K, temperature, decay, checks.generator(rng))
+    value, Q, pi, N = _boltzmann(episodic_simulator(mdp), K, temperature, decay, checks.generator(rng))
     return OnlineResult(value, np.full(K, np.nan), Q, pi, N)
 
 

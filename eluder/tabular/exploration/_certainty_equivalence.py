@@ -26,9 +26,17 @@ from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.kernels import kernel
 from eluder.core.problems import EpisodicMDP
 from eluder.core.results import OnlineResult
-from eluder.core.simulator import Simulator, policy_value, reset, simulator, step
+from eluder.core.simulator import Simulator, policy_value, reset, step
 from eluder.core.types import Array, IntArray
-from eluder.tabular.exploration._shared import Counts, count, greedy, mean, new_counts, stage_table
+from eluder.tabular.exploration._shared import (
+    Counts,
+    count,
+    episodic_simulator,
+    greedy,
+    mean,
+    new_counts,
+    stage_table,
+)
 from eluder.tabular.exploration._stochastic import zero_q
 
 __all__ = ["greedy_certainty_equivalence"]
@@ -59,7 +67,8 @@ def greedy_certainty_equivalence(
     Raises
     ------
     ValueError
-        If `K` < 1, `rng` is not a Generator, or `stationary` is asked of a kernel that depends on the stage.
+        If `mdp` is not episodic, `K` < 1, `rng` is not a Generator, or `stationary` is asked of a kernel
+        that depends on the stage.
 
     Notes
     -----
@@ -79,8 +88,9 @@ def greedy_certainty_equivalence(
     array([1., 1., 1.])
     """
     K = checks.integer("K", K)
+    sim = episodic_simulator(mdp)
     tables = stage_table(mdp, stationary, knows_r=True)
-    value, Q, pi, N = _certainty_equivalence(simulator(mdp), K, tables, checks.generator(rng))
+    value, Q, pi, N = _certainty_equivalence(sim, K, tables, checks.generator(rng))
     return OnlineResult(value, np.full(K, np.nan), Q, pi, N)
 
 

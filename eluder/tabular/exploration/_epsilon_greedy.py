@@ -24,9 +24,9 @@ from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.kernels import kernel, sample
 from eluder.core.problems import EpisodicMDP
 from eluder.core.results import OnlineResult
-from eluder.core.simulator import Simulator, reset, simulator, step, stochastic_policy_value
+from eluder.core.simulator import Simulator, reset, step, stochastic_policy_value
 from eluder.core.types import Array, BoolArray, IntArray
-from eluder.tabular.exploration._shared import greedy
+from eluder.tabular.exploration._shared import episodic_simulator, greedy
 from eluder.tabular.exploration._stochastic import (
     decayed,
     repair_mixture_value,
@@ -65,7 +65,8 @@ def epsilon_greedy_q_learning(
     Raises
     ------
     ValueError
-        If `K` < 1, `epsilon` is outside [0, 1], `decay` is negative or `rng` is not a Generator.
+        If `mdp` is not episodic, `K` < 1, `epsilon` is outside [0, 1], `decay` is negative or `rng` is
+        not a Generator.
 
     Notes
     -----
@@ -88,7 +89,7 @@ def epsilon_greedy_q_learning(
     K = checks.integer("K", K)
     epsilon = checks.number("epsilon", epsilon, 0.0, 1.0)
     decay = checks.number("decay", decay, 0.0)
-    value, Q, pi, N = _epsilon_greedy(simulator(mdp), K, epsilon, decay, checks.generator(rng))
+    value, Q, pi, N = _epsilon_greedy(episodic_simulator(mdp), K, epsilon, decay, checks.generator(rng))
     return OnlineResult(value, np.full(K, np.nan), Q, pi, N)
 
 

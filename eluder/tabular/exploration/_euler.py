@@ -39,11 +39,12 @@ from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.kernels import kernel
 from eluder.core.problems import EpisodicMDP
 from eluder.core.results import OnlineResult
-from eluder.core.simulator import Simulator, policy_value, reset, simulator, step
+from eluder.core.simulator import Simulator, policy_value, reset, step
 from eluder.core.types import Array, IntArray
 from eluder.tabular.exploration._shared import (
     Counts,
     count,
+    episodic_simulator,
     greedy,
     initial_value,
     mean,
@@ -91,8 +92,8 @@ def euler(
     Raises
     ------
     ValueError
-        If `K` < 1, `delta` is outside (0, 1), `c` is negative, `rng` is not a Generator, or `stationary` is
-        asked of a problem that depends on the stage.
+        If `mdp` is not episodic, `K` < 1, `delta` is outside (0, 1), `c` is negative, `rng` is not a
+        Generator, or `stationary` is asked of a problem that depends on the stage.
 
     Notes
     -----
@@ -114,7 +115,7 @@ def euler(
     K = checks.integer("K", K)
     delta = checks.number("delta", delta, 0.0, 1.0, open_low=True, open_high=True)
     c = checks.number("c", c, 0.0)
-    sim = simulator(mdp)
+    sim = episodic_simulator(mdp)
     tables = stage_table(mdp, stationary)
     H, S, A = sim.r.shape
     L = log_term(S, A, K, H, delta)

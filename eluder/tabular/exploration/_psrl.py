@@ -33,9 +33,9 @@ from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.kernels import kernel
 from eluder.core.problems import EpisodicMDP
 from eluder.core.results import OnlineResult
-from eluder.core.simulator import Simulator, policy_value, reset, simulator, step
+from eluder.core.simulator import Simulator, policy_value, reset, step
 from eluder.core.types import Array, BoolArray, IntArray
-from eluder.tabular.exploration._shared import greedy, optimistic, stage_table
+from eluder.tabular.exploration._shared import episodic_simulator, greedy, optimistic, stage_table
 
 __all__ = ["psrl"]
 
@@ -59,8 +59,8 @@ def psrl(
     K : int
         Number of episodes.
     prior : float, default=1.0
-        Pseudo-count of each successor in the Dirichlet prior, positive: 1 is the uniform distribution over
-        kernels, 1/S expects few successors and learns faster where there are.
+        Pseudo-count of each successor in the Dirichlet prior, in (0, 1e100]: 1 is the uniform distribution
+        over kernels, 1/S expects few successors and learns faster where there are.
     sampling : {"lumped", "full"}, default="lumped"
         Draw the unseen successors of a pair as one lump shared evenly, or each of them.
     stationary : bool, default=False
@@ -77,14 +77,14 @@ def psrl(
     Raises
     ------
     ValueError
-        If `K` < 1, `prior` is not positive, `sampling` is unknown, `rng` is not a Generator, or `stationary`
-        is asked of a problem that depends on the stage.
+        If `mdp` is not episodic, `K` < 1, `prior` is outside (0, 1e100], `sampling` is unknown, `rng` is
+        not a Generator, or `stationary` is asked of a problem that depends on the stage.
 
     Notes
     -----
     O(H S A B) time per episode with B the number of successors of a pair, and one gamma draw for each seen
     successor, two for each reward and one for each lump, once (`stationary`) or at every stage. With
-    ``sampling="full"`` S takes the place of B.
+    ``sampling="full"`` S takes the place of B. O(H S A B) memory.
 
     References
     ----------
@@ -102,10 +102,10 @@ def psrl(
     array([[1]])
     """
     K = checks.integer("K", K)
-    prior = checks.number("prior", prior, 0.0, open_low=True)
+    prior = checks.number("prior", prior, 0.0, 1e100, open_low=True)
     if sampling not in ("lumped", "full"):
         raise ValueError(f"sampling must be 'lumped' or 'full', got {sampling!r}")
-    sim = simulator(mdp)
+    sim = episodic_simulator(mdp)
     tables = stage_table(mdp, stationary)
     value, Q, pi, N = _psrl(sim, K, tables, sampling == "lumped", prior, checks.generator(rng))
     return OnlineResult(value, np.full(K, np.nan), Q, pi, N)

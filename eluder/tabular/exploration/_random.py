@@ -17,8 +17,9 @@ from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.kernels import kernel, sample
 from eluder.core.problems import EpisodicMDP
 from eluder.core.results import OnlineResult
-from eluder.core.simulator import Simulator, reset, simulator, step, stochastic_policy_value
+from eluder.core.simulator import Simulator, reset, step, stochastic_policy_value
 from eluder.core.types import Array, IntArray
+from eluder.tabular.exploration._shared import episodic_simulator
 from eluder.tabular.exploration._stochastic import uniform_row, zero_q
 
 __all__ = ["random_policy"]
@@ -45,7 +46,7 @@ def random_policy(mdp: EpisodicMDP, K: int, *, rng: np.random.Generator) -> Onli
     Raises
     ------
     ValueError
-        If `K` < 1 or `rng` is not a Generator.
+        If `mdp` is not episodic, `K` < 1 or `rng` is not a Generator.
 
     Notes
     -----
@@ -64,7 +65,7 @@ def random_policy(mdp: EpisodicMDP, K: int, *, rng: np.random.Generator) -> Onli
     array([0.5, 0.5, 0.5])
     """
     K = checks.integer("K", K)
-    value, Q, pi, N = _random_policy(simulator(mdp), K, checks.generator(rng))
+    value, Q, pi, N = _random_policy(episodic_simulator(mdp), K, checks.generator(rng))
     return OnlineResult(np.full(K, value), np.full(K, np.nan), Q, pi, N)
 
 

@@ -6,12 +6,13 @@ import numpy as np
 
 from eluder.core.kernels import kernel
 from eluder.core.problems import EpisodicMDP
-from eluder.core.simulator import Simulator
+from eluder.core.simulator import Simulator, simulator
 from eluder.core.types import Array, IntArray
 
 __all__ = [
     "Counts",
     "count",
+    "episodic_simulator",
     "greedy",
     "initial_value",
     "mean",
@@ -41,6 +42,13 @@ class Counts(NamedTuple):
     n: IntArray
     n_next: IntArray
     P_hat: Array
+
+
+def episodic_simulator(mdp: EpisodicMDP) -> Simulator:
+    """Return the simulator of an episodic problem; another kind would be read as one of a single stage."""
+    if not isinstance(mdp, EpisodicMDP):
+        raise ValueError(f"mdp must be an EpisodicMDP, got {type(mdp).__name__}")
+    return simulator(mdp)
 
 
 def stage_table(mdp: EpisodicMDP, stationary: bool, *, knows_r: bool = False) -> IntArray:

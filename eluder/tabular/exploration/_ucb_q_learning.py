@@ -36,9 +36,9 @@ from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.kernels import kernel
 from eluder.core.problems import EpisodicMDP
 from eluder.core.results import OnlineResult
-from eluder.core.simulator import Simulator, policy_value, repair_policy_value, reset, simulator, step
+from eluder.core.simulator import Simulator, policy_value, repair_policy_value, reset, step
 from eluder.core.types import Array, IntArray
-from eluder.tabular.exploration._shared import greedy, initial_value, optimistic
+from eluder.tabular.exploration._shared import episodic_simulator, greedy, initial_value, optimistic
 
 __all__ = ["ucb_q_learning"]
 
@@ -77,7 +77,8 @@ def ucb_q_learning(
     Raises
     ------
     ValueError
-        If `K` < 1, `delta` is outside (0, 1), `c` < 0, `bonus` is unknown, or `rng` is not a Generator.
+        If `mdp` is not episodic, `K` < 1, `delta` is outside (0, 1), `c` is negative, `bonus` is unknown,
+        or `rng` is not a Generator.
 
     Notes
     -----
@@ -102,7 +103,7 @@ def ucb_q_learning(
     c = checks.number("c", c, 0.0)
     if bonus not in ("hoeffding", "bernstein"):
         raise ValueError(f"bonus must be 'hoeffding' or 'bernstein', got {bonus!r}")
-    sim = simulator(mdp)
+    sim = episodic_simulator(mdp)
     H, S, A = sim.r.shape
     iota = log_term(S, A, K, H, delta)
     return OnlineResult(*_ucb_q_learning(sim, K, bonus == "bernstein", iota, c, checks.generator(rng)))

@@ -40,11 +40,12 @@ from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.kernels import kernel
 from eluder.core.problems import EpisodicMDP
 from eluder.core.results import OnlineResult
-from eluder.core.simulator import Simulator, policy_value, reset, simulator, step
+from eluder.core.simulator import Simulator, policy_value, reset, step
 from eluder.core.types import Array, IntArray
 from eluder.tabular.exploration._shared import (
     Counts,
     count,
+    episodic_simulator,
     greedy,
     initial_value,
     mean,
@@ -94,8 +95,8 @@ def ucbvi(
     Raises
     ------
     ValueError
-        If `K` < 1, `delta` is outside (0, 1), `c` is negative, `bonus` is unknown, `rng` is not a Generator,
-        or `stationary` is asked of a kernel that depends on the stage.
+        If `mdp` is not episodic, `K` < 1, `delta` is outside (0, 1), `c` is negative, `bonus` is unknown,
+        `rng` is not a Generator, or `stationary` is asked of a kernel that depends on the stage.
 
     Notes
     -----
@@ -119,7 +120,7 @@ def ucbvi(
     c = checks.number("c", c, 0.0)
     if bonus not in ("hoeffding", "bernstein"):
         raise ValueError(f"bonus must be 'hoeffding' or 'bernstein', got {bonus!r}")
-    sim = simulator(mdp)
+    sim = episodic_simulator(mdp)
     tables = stage_table(mdp, stationary, knows_r=True)
     H, S, A = sim.r.shape
     L = log_term(S, A, K, H, delta)

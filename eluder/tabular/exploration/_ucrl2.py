@@ -76,8 +76,9 @@ def ucrl2(mdp: DiscountedMDP, T: int, *, delta: float = 0.05, rng: np.random.Gen
 
     Notes
     -----
-    O(B) time per step, B the number of successors of a pair; a plan takes O(S A B + S log S) per sweep of
-    extended value iteration, and there are at most S A log2(8 T / (S A)) plans. O(S A B + T) memory.
+    O(B) time per step, B the number of successors of a pair; a plan takes O(S A B) per sweep of
+    extended value iteration, and the sort of the states: O(S) where their order hardly changes, O(S^2) at
+    worst. There are at most S A log2(8 T / (S A)) plans. O(S A B + T) memory.
 
     References
     ----------

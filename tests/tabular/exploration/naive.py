@@ -107,6 +107,25 @@ class UCBQLearning:
         self.V[h, s] = min(H - h, self.Q[h, s].max())
 
 
+def ucb_q_learning_run(mdp, K, bonus, iota, c, rng):
+    """The loop of Algorithms 1 and 2 of Jin et al. 2018; return values, estimates of V*, Q and N."""
+    S, A = mdp.mask.shape
+    H = mdp.H
+    left = (H - np.arange(H))[:, None, None]
+    zero = np.zeros((H, S, A))
+    V = np.vstack([np.broadcast_to(left[:, 0], (H, S)), np.zeros((1, S))])
+    Q = np.where(mdp.mask, left, -np.inf)
+    learner = UCBQLearning(Q, V, zero.astype(int), zero, zero, zero, bonus, iota, c)
+    values, uppers = [], []
+    for _ in range(K):
+        pi = learner.Q.argmax(axis=-1)
+        values.append(value(mdp, pi))
+        uppers.append(mdp.mu @ learner.V[0])
+        for h, s, a, reward, s_next in play(mdp, pi, rng):
+            learner.update(h, s, a, reward, s_next)
+    return values, uppers, learner.Q, learner.N
+
+
 def drawn_kernel(weight, rest, succ):
     """The rows over all states that PSRL's slots stand for; `succ` has the shape of `weight`."""
     P = np.repeat(rest[..., None], rest.shape[1], axis=-1)

@@ -116,6 +116,25 @@ def test_certainty_equivalent_plan_equals_definition(stationary):
     assert top == np.flatnonzero(pi.any(axis=1)).max()
 
 
+@pytest.mark.parametrize("stationary", [False, True])
+def test_certainty_equivalent_run_equals_definition(stationary):
+    """Sixty episodes from the same draws: each stage counts in its own table."""
+    mdp = masked(stages=not stationary)
+    H, (S, A) = mdp.H, mdp.mask.shape
+    tables = np.zeros(H, int) if stationary else np.arange(H)
+    n_next, draw, values = np.zeros((H, S, A, S), int), rng(), []
+    for _ in range(60):
+        r = np.broadcast_to(mdp.r, (H, S, A))
+        Q = naive_baselines.empirical_plan(n_next[tables], r, mdp.mask)
+        values.append(naive.value(mdp, Q.argmax(axis=-1)))
+        for h, s, a, _, s_next in naive.play(mdp, Q.argmax(axis=-1), draw):
+            n_next[tables[h], s, a, s_next] += 1
+    result = greedy_certainty_equivalence(mdp, 60, stationary=stationary, rng=rng())
+    np.testing.assert_allclose(result.value, values)
+    np.testing.assert_allclose(result.Q, Q)
+    np.testing.assert_array_equal(result.pi, Q.argmax(axis=-1))
+
+
 @pytest.mark.parametrize("stages", [False, True])
 @pytest.mark.parametrize("decay", [0.0, 0.5])
 def test_value_is_that_of_the_mixture_played(stages, decay):

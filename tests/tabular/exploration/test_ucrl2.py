@@ -1,5 +1,7 @@
 """Tests of tabular/exploration/_ucrl2.py and of what it shares with KL-UCRL."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -103,6 +105,26 @@ def test_backup_brackets_the_gain():
     assert low <= naive_average.optimal_gain(mdp) <= high
     np.testing.assert_allclose(u, moved - moved.min())
     np.testing.assert_array_equal(pi, Q.argmax(axis=1))
+
+
+def test_run_equals_definition():
+    """The whole run from the same draws, long enough for the radii to exclude problems."""
+    mdp = random_discounted(2, 2, 0.9, seed=3, bernoulli=True)
+    mdp = mdp._replace(r=mdp.r / 5)
+    T, delta = 60_000, 0.9
+    result = ucrl2(mdp, T, delta=delta, rng=rng())
+    slow = naive_average.run(mdp, T, functools.partial(naive_average.ucrl2_plan, mdp, delta), rng())
+    np.testing.assert_array_equal(result.value, slow[0])
+    np.testing.assert_allclose(result.upper, slow[1])
+    np.testing.assert_allclose(result.Q - result.Q.max(), slow[2] - slow[2].max(), atol=1e-9)
+    np.testing.assert_array_equal(result.N, slow[3])
+    assert len(np.unique(slow[1])) > 5, "the radii exclude nothing"
+
+
+def test_optimistic_rewards_are_at_most_one():
+    """Where every reward is 1 the optimistic gain is 1, not 1 and a radius."""
+    mdp = random_discounted(3, 2, 0.9, seed=3)
+    np.testing.assert_allclose(ucrl2(mdp._replace(r=np.ones((3, 2))), 2000, rng=rng()).upper, 1.0)
 
 
 # --- theorem ---
