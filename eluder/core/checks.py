@@ -11,6 +11,7 @@ __all__ = ["distribution", "finite", "floats", "generator", "integer", "number",
 
 SUM_TOLERANCE = 1e-8  # rows of probabilities may miss 1 by rounding, not by more
 INT64_MAX = 2**63 - 1
+FLOAT_MAX = float(np.finfo(np.float64).max)
 
 
 def entry(name: str, index: Any) -> str:
@@ -48,6 +49,8 @@ def finite(
 ) -> Array:
     """Return `x` as a float array of `shape` with finite entries in [low, high]."""
     array = floats(name, x, shape)
+    if max(low, -FLOAT_MAX) <= array.min() and array.max() <= min(high, FLOAT_MAX):  # not so with a NaN
+        return array
     bad = ~(np.isfinite(array) & (array >= low) & (array <= high))
     if bad.any():
         i = first(bad)
@@ -58,13 +61,12 @@ def finite(
 
 def distribution(name: str, x: ArrayLike, shape: tuple[int | None, ...]) -> Array:
     """Return `x` as a float array of `shape` whose last axis holds probabilities."""
-    array = finite(name, x, shape, low=0.0)
-    total = array.sum(axis=-1)
-    bad = np.atleast_1d(np.abs(total - 1) > SUM_TOLERANCE)
-    if bad.any():
-        i = first(bad)[: total.ndim]
-        raise ValueError(f"{entry(name, i)} sums to {total[i]:.12g}, not 1")
-    return array
+    array = floats(name, x, shape)
+    if array.min() >= 0 and (np.abs(array.sum(axis=-1) - 1) <= SUM_TOLERANCE).all():
+        return array
+    total = finite(name, array, shape, low=0.0).sum(axis=-1)
+    i = first(np.atleast_1d(np.abs(total - 1) > SUM_TOLERANCE))[: total.ndim]
+    raise ValueError(f"{entry(name, i)} sums to {total[i]:.12g}, not 1")
 
 
 def integer(name: str, x: Any, low: int = 1, high: int | None = None) -> int:

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from eluder.core import checks
 from eluder.core.problems import DiscountedMDP, EpisodicMDP
-from eluder.core.types import Array, BoolArray
+from eluder.core.types import Array, IntArray
 
 __all__ = [
     "closed_classes",
@@ -25,6 +25,7 @@ __all__ = [
     "optimal_value",
     "policy_kernel",
     "policy_value",
+    "reaching_policy",
     "return_variance",
     "span",
     "stationary_distribution",
@@ -319,6 +320,54 @@ def diameter(mdp: DiscountedMDP) -> float:
     return float(max(travel))
 
 
+def reaching_policy(mdp: DiscountedMDP, target: int) -> IntArray:
+    """Return a policy that steps nearer to a state with positive probability.
+
+    Parameters
+    ----------
+    mdp : DiscountedMDP
+        The problem; its kernel may be dense or sparse.
+    target : int
+        The state to reach.
+
+    Returns
+    -------
+    ndarray of int, shape (S,)
+        Actions; the first available one at `target`, -1 where no policy leads there.
+
+    Raises
+    ------
+    ValueError
+        If `mdp` is not a DiscountedMDP or `target` is not a state.
+
+    Notes
+    -----
+    A search backwards, breadth first; each layer costs O(nnz(P)). Where no entry is -1 the policy reaches
+    `target` from everywhere with probability 1.
+
+    Examples
+    --------
+    >>> from eluder.core.problems import DiscountedMDP
+    >>> stay_or_go = DiscountedMDP([[[1, 0], [0, 1.0]], [[0, 1], [0, 1.0]]], [[0, 0], [1, 1]], [1, 0], 0.9)
+    >>> reaching_policy(stay_or_go, 1), reaching_policy(stay_or_go, 0)
+    (array([1, 0]), array([ 0, -1]))
+    """
+    S, A = _discounted(mdp).mask.shape
+    target = checks.integer("target", target, 0, S - 1)
+    rows = mdp.P if sparse.issparse(mdp.P) else mdp.P.reshape(S * A, S)
+    pi = np.full(S, -1)
+    pi[target] = mdp.mask[target].argmax()
+    reached = np.zeros(S)
+    reached[target] = 1.0
+    while True:
+        nearer = np.reshape(rows @ reached > 0, (S, A)) & mdp.mask
+        new = nearer.any(axis=1) & (pi < 0)
+        if not new.any():
+            return pi
+        pi[new] = nearer.argmax(axis=1)[new]
+        reached[new] = 1.0
+
+
 def span(V: ArrayLike) -> float:
     """Return the span ``max V - min V``.
 
@@ -594,7 +643,7 @@ def _travel_time(mdp: DiscountedMDP, target: int) -> Array:
     """Return the smallest expected number of steps from each state to `target`; 0 there."""
     S, A = mdp.mask.shape
     rows = mdp.P if sparse.issparse(mdp.P) else mdp.P.reshape(S * A, S)
-    pi = _path(rows, mdp.mask, target)
+    pi = reaching_policy(mdp, target)
     if (pi < 0).any():
         return np.full(S, np.inf)
     others = np.flatnonzero(np.arange(S) != target)
@@ -610,19 +659,3 @@ def _travel_time(mdp: DiscountedMDP, target: int) -> Array:
             break
         pi[better] = Q.argmin(axis=1)[better]
     return time
-
-
-def _path(rows: Any, mask: BoolArray, target: int) -> Any:
-    """Return actions that step nearer to `target` with positive probability; -1 where there is no way."""
-    S, A = mask.shape
-    pi = np.full(S, -1)
-    pi[target] = mask[target].argmax()
-    reached = np.zeros(S)
-    reached[target] = 1.0
-    while True:
-        nearer = np.reshape(rows @ reached > 0, (S, A)) & mask
-        new = nearer.any(axis=1) & (pi < 0)
-        if not new.any():
-            return pi
-        pi[new] = nearer.argmax(axis=1)[new]
-        reached[new] = 1.0

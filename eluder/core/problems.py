@@ -99,7 +99,8 @@ class DiscountedMDP(_DiscountedMDP):
     Parameters
     ----------
     P : array_like, shape (S, A, S), or scipy.sparse, shape (S * A, S)
-        ``P[s, a, s']``; a sparse kernel holds that row at ``s * A + a`` and is kept as CSR.
+        ``P[s, a, s']``; a sparse kernel holds that row at ``s * A + a`` and is kept as CSR. Float64 arrays,
+        and those of canonical CSR without stored zeros, are not copied: do not change them afterwards.
     r : array_like, shape (S, A)
         Mean rewards, finite. (Learners want them in [0, 1].)
     mu : array_like, shape (S,)
@@ -155,6 +156,8 @@ def _sparse_kernel(P: Any, S: int, A: int) -> Any:
         raise ValueError(f"P must have shape ({S * A}, {S}) (rows s * A + a), got {P.shape}")
     if np.issubdtype(P.dtype, np.complexfloating):
         raise ValueError("P must be an array of real numbers: the entries are complex")
+    if _is_fine(P):
+        return _narrow(P)
     P = scipy.sparse.csr_array(P, dtype=np.float64, copy=True)
     P.sum_duplicates()
     bad = ~(np.isfinite(P.data) & (P.data >= 0))
@@ -170,7 +173,23 @@ def _sparse_kernel(P: Any, S: int, A: int) -> Any:
         row = int(np.argmax(bad))
         at = checks.entry("P", (row // A, row % A))
         raise ValueError(f"{at} sums to {total[row]:.12g}, not 1")
-    return P
+    return _narrow(P)
+
+
+def _is_fine(P: Any) -> bool:
+    """Tell whether `P` is canonical CSR of positive float64 probabilities that sum to 1."""
+    if P.format != "csr" or P.dtype != np.float64 or not (np.diff(P.indptr) > 0).all():
+        return False
+    if not P.has_canonical_format or not P.data.min() > 0:
+        return False
+    return bool((np.abs(np.add.reduceat(P.data, P.indptr[:-1]) - 1) <= checks.SUM_TOLERANCE).all())
+
+
+def _narrow(P: Any) -> Any:
+    """Return `P` as a CSR array with 32-bit indices where they suffice; its data are shared."""
+    wide = max(P.nnz, *P.shape) > np.iinfo(np.int32).max
+    indices, indptr = (x if wide else x.astype(np.int32, copy=False) for x in (P.indices, P.indptr))
+    return scipy.sparse.csr_array((P.data, indices, indptr), shape=P.shape)
 
 
 def _mask(mask: ArrayLike | None, S: int, A: int) -> BoolArray:

@@ -14,7 +14,8 @@ class PlanResult:
     Attributes
     ----------
     V : ndarray, shape (S,) or (H, S)
-        Value of each state; the bias (relative value) for average reward.
+        Value of each state; for average reward the bias (relative value) with ``V[0] = 0``. (That of
+        `eluder.core.exact.gain_and_bias` has mean 0 under the stationary distribution instead.)
     Q : ndarray, shape (S, A) or (H, S, A)
         Action values; -inf where an action is not available.
     pi : ndarray of int, shape (S,) or (H, S); of float with a last axis A for soft planning

@@ -190,6 +190,22 @@ def test_diameter_of_a_ring_and_of_one_way():
     assert exact.diameter(DiscountedMDP([[[1.0]]], [[0.0]], [1.0], 1.0)) == 0
 
 
+@SPARSE
+@pytest.mark.parametrize("seed", range(5))
+def test_reaching_policy_reaches(sparse, seed):
+    """The chain of the policy is absorbed at the target; -1 where powers of P never come."""
+    mdp = random_discounted(6, 2, 0.9, seed, sparse=sparse, branching=1, masked=True)
+    pi = exact.reaching_policy(mdp, 2)
+    P = (mdp.P.toarray() if sparse else mdp.P).reshape(6, 2, 6) * mdp.mask[..., None]
+    ways = np.linalg.matrix_power(np.eye(6) + P.sum(axis=1), 6)[:, 2] > 0
+    np.testing.assert_array_equal(pi >= 0, ways)
+    np.testing.assert_array_equal(mdp.mask[np.arange(6), pi][ways], True)
+    s = np.flatnonzero(ways)
+    chain = P[s, pi[s]][:, s]
+    chain[s == 2] = s == 2
+    np.testing.assert_allclose(np.linalg.matrix_power(chain, 64)[:, s == 2], 1.0)
+
+
 @pytest.mark.parametrize("slow", [0, 1])
 def test_diameter_takes_the_faster_way(slow):
     """The first policy that reaches the target is not the best, from either state."""
@@ -234,6 +250,8 @@ def test_errors_by_message(mdp, discounted):
         (lambda: exact.minimum_gap(mdp, tol=-1), "tol must be in"),
         (lambda: exact.gain_and_bias(mdp, pi), "mdp must be a DiscountedMDP, got EpisodicMDP"),
         (lambda: exact.diameter(mdp), "mdp must be a DiscountedMDP"),
+        (lambda: exact.reaching_policy(mdp, 0), "mdp must be a DiscountedMDP"),
+        (lambda: exact.reaching_policy(random_discounted(3, 2, 0.9, 0), 3), r"target must be in \[0, 2\]"),
         (lambda: exact.span([np.nan]), r"V\[0\] is nan"),
         (
             lambda: exact.return_variance(discounted._replace(r=discounted.r + 1, bernoulli=True), pi),

@@ -154,6 +154,35 @@ def test_sparse_kernel_is_canonical_and_a_copy():
     assert P.nnz == 5
 
 
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+def test_canonical_csr_is_shared_with_narrow_indices(index):
+    indices, indptr = np.array([0, 1, 1], index), np.array([0, 2, 3], index)
+    P = scipy.sparse.csr_matrix((np.array([0.5, 0.5, 1.0]), indices, indptr), shape=(2, 2))
+    P.indices, P.indptr = indices, indptr  # SciPy itself narrows them
+    mdp = DiscountedMDP(P, [[0.0], [1.0]], [1.0, 0.0], 0.9)
+    assert np.shares_memory(mdp.P.data, P.data)
+    assert mdp.P.indices.dtype == mdp.P.indptr.dtype == np.int32
+    assert P.indices.dtype == P.indptr.dtype == index
+    np.testing.assert_array_equal(mdp.P.toarray(), [[0.5, 0.5], [0.0, 1.0]])
+    assert isinstance(mdp.P, scipy.sparse.csr_array)
+
+
+@pytest.mark.parametrize(
+    ("P", "expected"),
+    [
+        (([0.25, 0.5, 0.25, 1.0], [1, 0, 1, 1], [0, 3, 4]), [0.5, 0.5, 1.0]),  # duplicates, order
+        (([1.0, 0.0, 1.0], [0, 1, 1], [0, 2, 3]), [1.0, 1.0]),  # a stored zero
+    ],
+)
+def test_csr_that_is_not_canonical_is_mended_in_a_copy(P, expected):
+    data, indices, indptr = map(np.array, P)
+    P = scipy.sparse.csr_array((data, indices, indptr), shape=(2, 2))
+    mdp = DiscountedMDP(P, [[0.0], [1.0]], [1.0, 0.0], 0.9)
+    assert mdp.P.data.tolist() == expected
+    assert P.indices.tolist() == indices.tolist()
+    assert not np.shares_memory(mdp.P.data, P.data)
+
+
 def test_large_rewards_and_probabilities_at_the_edge():
     DiscountedMDP([[[1.0 - 1e-9]]], [[1e300]], [1.0], 0.0)
     with pytest.raises(ValueError, match=r"r\[0, 0\] is inf, it must be finite"):

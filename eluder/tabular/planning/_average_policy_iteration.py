@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from eluder.core import checks
-from eluder.core.exact import _path, closed_classes, gain_and_bias, policy_kernel
+from eluder.core.exact import closed_classes, gain_and_bias, policy_kernel, reaching_policy
 from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.problems import DiscountedMDP
 from eluder.core.results import PlanResult
@@ -88,7 +88,7 @@ def average_policy_iteration(mdp: DiscountedMDP, *, tol: float = 1e-8, max_iter:
 
 def _average_policy_iteration(mdp: DiscountedMDP, b: Bellman, tol: float, max_iter: int) -> PlanResult:
     """Evaluate exactly and improve, in turn."""
-    pi = way(mdp, int(end_components(mdp)[0][0]))
+    pi = reaching_policy(mdp, int(end_components(mdp)[0][0]))
     n = 0
 
     while True:
@@ -109,13 +109,6 @@ def _average_policy_iteration(mdp: DiscountedMDP, b: Bellman, tol: float, max_it
     return PlanResult(b.TV - anchor, b.Q - anchor, b.pi, n, cert.gap, text, gain=0.5 * (low + high))
 
 
-def way(mdp: DiscountedMDP, target: int) -> IntArray:
-    """Return a policy that leads from every state to `target`."""
-    S, A = mdp.r.shape
-    rows = mdp.P.reshape(S * A, S) if isinstance(mdp.P, np.ndarray) else mdp.P
-    return np.asarray(_path(rows, mdp.mask, target))
-
-
 def one_class(mdp: DiscountedMDP, pi: IntArray) -> IntArray:
     """Return `pi`, led from everywhere into its closed class of highest gain if it has several."""
     P_pi, r_pi = policy_kernel(mdp, pi)
@@ -123,7 +116,7 @@ def one_class(mdp: DiscountedMDP, pi: IntArray) -> IntArray:
     if len(classes) == 1:
         return pi
     best = max(classes, key=lambda states: class_gain(P_pi, r_pi, states))
-    return np.where(np.isin(np.arange(pi.size), best), pi, way(mdp, best[0]))
+    return np.where(np.isin(np.arange(pi.size), best), pi, reaching_policy(mdp, best[0]))
 
 
 def class_gain(P_pi: Any, r_pi: Array, states: list[int]) -> float:
