@@ -1,4 +1,4 @@
-r"""Boltzmann (softmax) Q-learning, a baseline (Sutton & Barto, Reinforcement Learning, section 2.8 of its
+r"""Boltzmann (softmax) Q-learning, a baseline (Sutton & Barto, Reinforcement Learning, section 2.3 of its
 first edition).
 
 Pseudo-code, in our names::
@@ -14,7 +14,8 @@ Pseudo-code, in our names::
 Guarantee: none for the regret. It is linear with a constant temperature, and no schedule that ignores the
 visits of each action is good everywhere (Cesa-Bianchi, Gentile, Lugosi & Neu, NeurIPS 2017, for bandits).
 
-Deviations from the paper: none; the step size (H + 1) / (H + n) is that of Jin et al. (NeurIPS 2018).
+Deviations from the paper: the book has the rule for bandits; here it chooses at each stage, by the values of
+Q-learning, whose step size (H + 1) / (H + n) is that of Jin et al. (NeurIPS 2018).
 """
 
 import numpy as np
@@ -69,7 +70,7 @@ def boltzmann_q_learning(
 
     References
     ----------
-    .. [1] Sutton and Barto. Reinforcement Learning: An Introduction. MIT Press 1998.
+    .. [1] Sutton and Barto. Reinforcement Learning: An Introduction. MIT Press 1998, section 2.3.
     .. [2] Cesa-Bianchi, Gentile, Lugosi and Neu. Boltzmann exploration done right. NeurIPS 2017.
        arXiv:1705.10257
 
