@@ -1,12 +1,14 @@
 """The draws that all kernels share."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from eluder.core.kernels import sample
+from eluder.core.kernels import dot, sample
 
 
 @given(st.integers(0, 10**6), st.integers(1, 12))
@@ -55,3 +57,16 @@ def test_kernels_release_the_gil_and_have_no_fastmath():
     assert options.get("nogil") is True
     assert not options.get("fastmath")
     assert not options.get("parallel")
+
+
+@given(st.integers(0, 10**6), st.integers(0, 100))
+def test_dot_is_the_inner_product(seed, n):
+    """Up to rounding, |error| <= n eps sum |x y|, whatever the order of the sum."""
+    x, y = np.random.default_rng(seed).normal(size=(2, n)) * 1e3
+    exact = math.fsum(a * b for a, b in zip(x.tolist(), y.tolist(), strict=True))
+    assert abs(dot(x, y) - exact) <= (n + 1) * np.finfo(float).eps * np.abs(x * y).sum()
+
+
+def test_dot_keeps_infinity_and_nan():
+    assert dot(np.array([1.0, np.inf]), np.ones(2)) == np.inf
+    assert np.isnan(dot(np.array([np.inf, -np.inf, np.nan]), np.array([1.0, 1.0, 1.0])))

@@ -16,7 +16,7 @@ import numpy as np
 import scipy.sparse
 
 from eluder.core import checks
-from eluder.core.kernels import kernel
+from eluder.core.kernels import dot, kernel
 from eluder.core.problems import DiscountedMDP
 from eluder.core.results import PlanResult
 from eluder.core.types import Array, IntArray
@@ -26,21 +26,17 @@ EPS = float(np.finfo(np.float64).eps)
 
 
 class Rows(NamedTuple):
-    """Sparse rows. `unroll` is a tuple of length b if each row has b entries, so that the compiler knows b.
+    """Rows of a kernel, each with its successors; dense rows have no `succ`.
 
-    With an empty `unroll` row i lies at ``indptr[i]:indptr[i + 1]``, else at ``b * i : b * (i + 1)``.
+    `unroll` is a tuple of length b if each row has b entries, so that the compiler knows b: row i lies at
+    ``b * i : b * (i + 1)``, sparse rows of other lengths at ``indptr[i]:indptr[i + 1]``, and dense ones at
+    ``S * i : S * (i + 1)``.
     """
 
     indptr: IntArray
     succ: Any  # uint32: half the traffic of int64, and no test for negative indices
     prob: Array
     unroll: tuple[int, ...]
-
-
-class Dense(NamedTuple):
-    """Dense rows, shape (number of rows, S)."""
-
-    P: Array
 
 
 class Certificate(NamedTuple):
@@ -55,7 +51,7 @@ class Certificate(NamedTuple):
 class Bellman(NamedTuple):
     """A discounted problem laid out for sweeps, with the arrays that a sweep fills."""
 
-    rows: Any  # Rows or Dense
+    rows: Rows
     r: Array
     gamma: float
     error: float
@@ -71,16 +67,16 @@ def bellman(mdp: DiscountedMDP, gamma: float | None = None, *, sparse: bool = Fa
     rows = layout(scipy.sparse.csr_array(mdp.P.reshape(S * A, S)) if dense else mdp.P)
     r = mdp.r if mdp.mask.all() else np.where(mdp.mask, mdp.r, -np.inf)  # no sweep chooses -inf
     gamma = mdp.gamma if gamma is None else gamma
-    return Bellman(rows, r, gamma, row_error(rows), np.empty((S, A)), np.empty(S), np.empty(S, np.int64))
+    return Bellman(rows, r, gamma, row_error(rows, S), np.empty((S, A)), np.empty(S), np.empty(S, np.int64))
 
 
 # --- layout ---
 
 
-def layout(P: Any) -> Rows | Dense:
+def layout(P: Any) -> Rows:
     """Lay out a kernel, (S, A, S) or sparse (S * A, S), by rows ``s * A + a``; without a copy if possible."""
     if isinstance(P, np.ndarray):
-        return Dense(P.reshape(-1, P.shape[-1]))
+        return Rows(np.zeros(1, np.int64), np.empty(0, np.uint32), P.reshape(-1), ())
     length = np.diff(P.indptr)
     b = int(length.max())
     succ = P.indices.astype(np.uint32, copy=False) if P.indices.itemsize > 4 else P.indices.view(np.uint32)
@@ -110,11 +106,11 @@ def _pad(indptr: IntArray, succ: Any, prob: Array, b: int) -> tuple[Any, Array]:
     return succ_b, prob_b
 
 
-def compact(rows: Rows | Dense, pi: IntArray, A: int) -> Rows | Dense:
+def compact(rows: Rows, pi: IntArray, A: int) -> Rows:
     """Copy the rows that a deterministic policy uses, so that its sweeps read memory in order."""
     chosen = np.arange(pi.size) * A + pi
-    if isinstance(rows, Dense):
-        return Dense(rows.P[chosen])
+    if rows.succ.size == 0:
+        return rows._replace(prob=rows.prob.reshape(-1, pi.size)[chosen].reshape(-1))
     return Rows(*_compact(rows, chosen), rows.unroll)
 
 
@@ -157,6 +153,8 @@ def expectation(rows: Rows, i: int, V: Array) -> float:
         start = i * b
         for j in range(len(rows.unroll)):
             total += rows.prob[start + j] * V[rows.succ[start + j]]
+    elif rows.succ.size == 0:
+        total = dot(rows.prob[i * V.size : (i + 1) * V.size], V)
     else:
         for j in range(np.uint64(rows.indptr[i]), np.uint64(rows.indptr[i + 1])):  # 4 x faster than signed
             total += rows.prob[j] * V[rows.succ[j]]
@@ -165,9 +163,6 @@ def expectation(rows: Rows, i: int, V: Array) -> float:
 
 def sweep(b: Bellman, V: Array) -> tuple[float, float]:
     """Fill ``b.Q`` (S, A), ``b.TV`` (S,) and the greedy ``b.pi`` (S,); return min and max of ``TV - V``."""
-    if isinstance(b.rows, Dense):
-        np.dot(b.rows.P, V, out=b.Q.reshape(-1))
-        return _greedy(b.r, b.gamma, V, b.Q, b.TV, b.pi)
     return _sweep(b.rows, b.r, b.gamma, V, b.Q, b.TV, b.pi)
 
 
@@ -200,43 +195,9 @@ def _sweep(
     return low, high
 
 
-@kernel
-def _greedy(r: Array, gamma: float, V: Array, Q: Array, TV: Array, pi: IntArray) -> tuple[float, float]:
-    """Turn `Q`, which holds ``P V``, into ``r + gamma P V`` in place, and fill `TV` and `pi`."""
-    S, A = r.shape
-    low = np.inf
-    high = -np.inf
-    for s in range(S):
-        best = -np.inf
-        arg = 0
-        for a in range(A):
-            q = r[s, a] + gamma * Q[s, a]
-            Q[s, a] = q
-            if q > best:
-                best = q
-                arg = a
-        TV[s] = best
-        pi[s] = arg
-        low = min(low, best - V[s])
-        high = max(high, best - V[s])
-    return low, high
-
-
-def evaluate(rows: Rows | Dense, r: Array, gamma: float, V: Array, sweeps: int, target: float) -> int:
+def evaluate(rows: Rows, r: Array, gamma: float, V: Array, sweeps: int, target: float) -> int:
     """Replace `V` by ``r + gamma P V`` up to `sweeps` times, until it moves by a span of at most `target`."""
-    W = np.empty_like(V)
-    if isinstance(rows, Rows):
-        return _evaluate(rows, r, gamma, V, W, sweeps, target)
-    for k in range(sweeps):
-        np.dot(rows.P, V, out=W)
-        W *= gamma
-        W += r
-        V -= W
-        span = np.ptp(V)
-        V[:] = W
-        if span <= target:
-            return k + 1
-    return sweeps
+    return _evaluate(rows, r, gamma, V, np.empty_like(V), sweeps, target)
 
 
 @kernel
@@ -260,29 +221,22 @@ def _evaluate(rows: Rows, r: Array, gamma: float, V: Array, W: Array, sweeps: in
 # --- certificate ---
 
 
-def row_error(rows: Rows | Dense) -> float:
+def row_error(rows: Rows, S: int) -> float:
     """Return how far a row may be from summing to 1, rounding of its dot products included."""
-    if isinstance(rows, Dense):
-        ones = np.ones(rows.P.shape[1])
-        return float(np.abs(rows.P @ ones - 1).max() + EPS / 2 * (ones.size + 2))
-    n = rows.prob.size // len(rows.unroll) if rows.unroll else rows.indptr.size - 1
-    longest = len(rows.unroll) or int(np.diff(rows.indptr).max())
-    return float(_row_error(rows, n) + EPS / 2 * (longest + 2))
+    if rows.succ.size == 0:
+        return float(np.abs(rows.prob.reshape(-1, S) @ np.ones(S) - 1).max() + EPS / 2 * (S + 2))
+    start = np.arange(0, rows.prob.size + 1, len(rows.unroll)) if rows.unroll else rows.indptr
+    return float(_row_error(rows.prob, start) + EPS / 2 * (np.diff(start).max() + 2))
 
 
 @kernel
-def _row_error(rows: Rows, n: int) -> float:
+def _row_error(prob: Array, start: IntArray) -> float:
     """Return the largest distance of a row's sum from 1."""
-    b = len(rows.unroll)
     worst = 0.0
-    for i in range(n):
+    for i in range(start.size - 1):
         total = 0.0
-        if b > 0:
-            for j in range(len(rows.unroll)):
-                total += rows.prob[i * b + j]
-        else:
-            for j in range(np.uint64(rows.indptr[i]), np.uint64(rows.indptr[i + 1])):
-                total += rows.prob[j]
+        for j in range(np.uint64(start[i]), np.uint64(start[i + 1])):
+            total += prob[j]
         worst = max(worst, abs(total - 1.0))
     return worst
 
