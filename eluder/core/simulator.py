@@ -3,7 +3,7 @@
 Each pair (s, a) keeps only its successors: slot i of pair (s, a) is the state ``succ[g, s, a, i]``, reached
 with probability ``prob[g, s, a, i]``. Learners may lay out their counts by the same slots: an unseen
 successor has count zero and no influence, so this is a memory layout and not knowledge of the kernel. A
-learner touches the dynamics through `reset` and `step` only; `policy_value` is measurement.
+learner touches the dynamics through `reset` and `step` only; the values of policies are measurement.
 """
 
 from typing import Any, NamedTuple
@@ -15,11 +15,15 @@ from eluder.core.kernels import kernel, sample
 from eluder.core.problems import DiscountedMDP, EpisodicMDP
 from eluder.core.types import Array, BoolArray, IntArray
 
+LANES = 64  # policies that `measure` evaluates side by side
+
 __all__ = [
+    "PolicyLog",
     "Simulator",
+    "measure",
     "next_value",
+    "policy_log",
     "policy_value",
-    "repair_policy_value",
     "reset",
     "simulator",
     "step",
@@ -147,33 +151,6 @@ def policy_value(sim: Simulator, pi: IntArray, V: Array, top: int) -> float:
 
 
 @kernel
-def repair_policy_value(sim: Simulator, pi: IntArray, V: Array, changed: IntArray, current: float) -> float:
-    """Return the exact value, as `policy_value` does, after a small change of the policy.
-
-    The policy changed at most in the state ``changed[h]`` of each stage (-1: nowhere), and `current` is the
-    value before. `V` is repaired in place: a stage is computed again only if a value of the next one moved.
-    """
-    H, S = pi.shape
-    moved = False
-    for h in range(H - 1, -1, -1):
-        low, high = (0, S) if moved else (changed[h], changed[h] + 1)
-        if high == 0:
-            continue
-        moved = False
-        for s in range(low, high):
-            a = pi[h, s]
-            v = sim.r[h, s, a] + next_value(sim, h, s, a, V)
-            moved = moved or v != V[h, s]
-            V[h, s] = v
-    if not moved:
-        return current
-    total = 0.0
-    for s in range(S):
-        total += sim.mu[s] * V[0, s]
-    return total
-
-
-@kernel
 def stochastic_policy_value(sim: Simulator, pi: Array, V: Array) -> float:
     """Return the exact value from `mu` of a policy of probabilities ``pi[h, s, a]``; fills `V` (H + 1, S)."""
     H, S, A = sim.r.shape
@@ -188,3 +165,134 @@ def stochastic_policy_value(sim: Simulator, pi: Array, V: Array) -> float:
     for s in range(S):
         total += sim.mu[s] * V[0, s]
     return total
+
+
+class PolicyLog(NamedTuple):
+    """Policies that wait for their value, each the one before with at most one change per stage.
+
+    Attributes
+    ----------
+    pi : ndarray of int, shape (H, S)
+        The newest policy.
+    V : ndarray, shape (H + 1, S)
+        Values of the last policy that does not wait.
+    first : ndarray of int, shape (LANES,)
+        First episode of each waiting policy.
+    state : ndarray of int, shape (H, LANES)
+        The state of each stage where a waiting policy differs from the one before, -1 if there is none.
+    action : ndarray of int, shape (H, LANES)
+        The action of the one before in this state.
+    lanes : ndarray, shape (2, S, LANES)
+        Values of all waiting policies at an even and an odd stage.
+    since : ndarray of int, shape (S,)
+        Scratch: the first of the waiting policies whose value in this state is not yet known.
+    waiting : ndarray of int, shape (2,)
+        How many policies wait, and the last stage at which one of them changed.
+    """
+
+    pi: IntArray
+    V: Array
+    first: IntArray
+    state: IntArray
+    action: IntArray
+    lanes: Array
+    since: IntArray
+    waiting: IntArray
+
+
+def policy_log(sim: Simulator, pi: IntArray) -> PolicyLog:
+    """Return the log of a run that starts with the policy `pi` (H, S)."""
+    H, S = pi.shape
+    stages = np.zeros((H, LANES), np.int64)
+    return PolicyLog(
+        pi=pi.copy(),
+        V=np.zeros((H + 1, S)),
+        first=np.zeros(LANES, np.int64),
+        state=stages,
+        action=stages.copy(),
+        lanes=np.zeros((2, S, LANES)),
+        since=np.zeros(S, np.int64),
+        waiting=np.zeros(2, np.int64),
+    )
+
+
+@kernel
+def measure(log: PolicyLog, sim: Simulator, pi: IntArray, path: IntArray, k: int, value: Array) -> None:
+    """Note the policy of episode `k`; all of `value` (K,) is exact after the call for the last episode.
+
+    Since the call before, `pi` may have changed in the state ``path[h]`` of each stage and nowhere else. The
+    policies that differ are evaluated side by side, `LANES` at a time: one backward induction reads the
+    kernel once for all of them. `log` and `value` change in place.
+    """
+    H = pi.shape[0]
+    n, top = log.waiting
+    changed = k == 0
+    if k == 0:
+        top = H - 1
+    for h in range(H):
+        s = path[h]
+        log.state[h, n] = -1
+        if pi[h, s] != log.pi[h, s]:
+            log.state[h, n] = s
+            log.action[h, n] = log.pi[h, s]
+            log.pi[h, s] = pi[h, s]
+            top = max(top, h)
+            changed = True
+    if changed:
+        log.first[n] = k
+        n += 1
+    elif n == 0:
+        value[k] = value[k - 1]
+    if n == LANES or (n > 0 and k == value.size - 1):
+        _evaluate(log, sim, n, top)
+        i = 0
+        for j in range(log.first[0], k + 1):
+            if i + 1 < n and j == log.first[i + 1]:
+                i += 1
+            value[j] = log.lanes[1, 0, i]
+        n, top = 0, -1
+    log.waiting[0] = n
+    log.waiting[1] = top
+
+
+@kernel
+def _evaluate(log: PolicyLog, sim: Simulator, n: int, top: int) -> None:
+    """Put the values from `mu` of the `n` waiting policies into ``log.lanes[1, 0]``, and renew `log.V`."""
+    S = sim.mu.size
+    for s in range(S):
+        for w in range(n):
+            log.lanes[(top + 1) % 2, s, w] = log.V[top + 1, s]
+    for h in range(top, -1, -1):
+        now, ahead, g = log.lanes[h % 2], log.lanes[(h + 1) % 2], sim.stage[h]
+        log.since[:] = 0
+        for j in range(1, n):  # the policies since[s], ..., j - 1 had another action in this state
+            s, a = log.state[h, j], log.action[h, j]
+            if s >= 0:
+                _back_up(now[s], ahead, sim.r[h, s, a], sim.prob[g, s, a], sim.succ[g, s, a], log.since[s], j)
+                log.since[s] = j
+        for s in range(S):
+            a = log.pi[h, s]
+            _back_up(now[s], ahead, sim.r[h, s, a], sim.prob[g, s, a], sim.succ[g, s, a], log.since[s], n)
+            log.V[h, s] = now[s, n - 1]
+    for w in range(n):
+        log.lanes[1, 0, w] = 0.0
+    for s in range(S):
+        for w in range(n):
+            log.lanes[1, 0, w] += sim.mu[s] * log.lanes[0, s, w]
+
+
+@kernel
+def _back_up(out: Array, ahead: Array, r: float, prob: Array, succ: IntArray, low: int, high: int) -> None:
+    """Set ``out[w] = r + sum_i prob[i] ahead[succ[i], w]`` for w = low, ..., high - 1."""
+    # unsigned bounds show the compiler that no index is negative, four terms at a time save passes over `out`
+    start, stop = np.uint64(low), np.uint64(high)
+    last = prob.size - 1
+    i, j, k = min(1, last), min(2, last), min(3, last)
+    p0, p1, p2, p3 = prob[0], prob[i] * (i > 0), prob[j] * (j > i), prob[k] * (k > j)
+    s0, s1, s2, s3 = succ[0], succ[i], succ[j], succ[k]
+    for w in range(start, stop):
+        out[w] = r + p0 * ahead[s0, w] + p1 * ahead[s1, w] + p2 * ahead[s2, w] + p3 * ahead[s3, w]
+    for m in range(4, prob.size):
+        p, s = prob[m], succ[m]
+        for w in range(start, stop):
+            out[w] += p * ahead[s, w]

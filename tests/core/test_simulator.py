@@ -8,12 +8,16 @@ import scipy.sparse
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eluder.core import exact
 from eluder.core.kernels import sample
 from eluder.core.simulator import (
+    LANES,
+    PolicyLog,
     Simulator,
+    measure,
     next_value,
+    policy_log,
     policy_value,
-    repair_policy_value,
     reset,
     simulator,
     step,
@@ -111,21 +115,42 @@ def test_only_the_stages_up_to_top_are_needed(seed, top):
     np.testing.assert_array_equal(kept, fresh)
 
 
-@given(seeds, st.lists(st.integers(-1, 3), min_size=5, max_size=5))
-def test_repaired_value_equals_a_fresh_one(seed, changed):
-    mdp = random_episodic(4, 3, 5, seed, branching=1 + seed % 3)
+@pytest.mark.parametrize("branching", [1, 2, 4, 6])
+@pytest.mark.parametrize(("K", "share"), [(1, 0.3), (7, 0.3), (200, 0.3), (300, 0.02), (130, 1.0)])
+def test_measured_values_are_those_of_each_policy(K, share, branching):
+    """Whatever changes along the paths, often, seldom or never, and however many wait at the end."""
+    H, S, A = 5, 6, 3
+    mdp = random_episodic(S, A, H, seed=K, branching=branching, stages=branching == 2)
     sim = simulator(mdp)
-    rng = np.random.default_rng(seed)
-    pi = rng.integers(0, 3, (5, 4))
-    V = np.zeros((6, 4))
-    current = policy_value(sim, pi, V, 4)
-    for h, s in enumerate(changed):
-        if s >= 0:
-            pi[h, s] = rng.integers(0, 3)
-    fresh = np.zeros((6, 4))
-    expected = policy_value(sim, pi, fresh, 4)
-    assert repair_policy_value(sim, pi, V, np.array(changed), current) == expected
-    np.testing.assert_array_equal(V, fresh)
+    rng = np.random.default_rng(K)
+    pi = rng.integers(0, A, (H, S))
+    log = policy_log(sim, pi)
+    path = np.zeros(H, np.int64)
+    value, expected = np.full(K, np.nan), []
+    for k in range(K):
+        measure(log, sim, pi, path, k, value)
+        expected.append(mdp.mu @ exact.policy_value(mdp, pi)[0])
+        path[:] = rng.integers(0, S, H)
+        for h in range(H):
+            if rng.random() < share:
+                pi[h, path[h]] = rng.integers(0, A)
+    np.testing.assert_allclose(value, expected, rtol=0, atol=1e-12)
+
+
+def test_values_are_written_in_batches():
+    """A policy waits until there are LANES of them, or the run ends; episodes without a change repeat."""
+    mdp = random_episodic(4, 2, 3, seed=0)
+    sim = simulator(mdp)
+    pi = np.zeros((3, 4), np.int64)
+    log = policy_log(sim, pi)
+    assert isinstance(log, PolicyLog)
+    path = np.zeros(3, np.int64)
+    value = np.full(3 * LANES, np.nan)
+    for k in range(2 * LANES):
+        measure(log, sim, pi, path, k, value)
+        pi[1, 0] = k // 2 % 2  # every second episode has a new policy
+    assert np.isfinite(value[: 2 * LANES - 2]).all()
+    assert np.isnan(value[2 * LANES :]).all()
 
 
 def test_step_and_reset_draw_from_the_arrays():

@@ -114,9 +114,11 @@ def mean_and_variance(
 def greedy(q: Array) -> int:
     """Return the first index of the largest entry (`np.argmax` without its checks for NaN)."""
     best = 0
+    top = q[0]
     for a in range(1, q.size):
-        if q[a] > q[best]:
+        if q[a] > top:
             best = a
+            top = q[a]
     return best
 
 

@@ -36,7 +36,7 @@ from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.kernels import kernel
 from eluder.core.problems import EpisodicMDP
 from eluder.core.results import OnlineResult
-from eluder.core.simulator import Simulator, policy_value, repair_policy_value, reset, step
+from eluder.core.simulator import PolicyLog, Simulator, measure, policy_log, reset, step
 from eluder.core.types import Array, IntArray
 from eluder.tabular.exploration._shared import episodic_simulator, greedy, initial_value, optimistic
 
@@ -106,7 +106,13 @@ def ucb_q_learning(
     sim = episodic_simulator(mdp)
     H, S, A = sim.r.shape
     iota = log_term(S, A, K, H, delta)
-    return OnlineResult(*_ucb_q_learning(sim, K, bonus == "bernstein", iota, c, checks.generator(rng)))
+    rng = checks.generator(rng)
+    Q, pi = optimistic(sim)
+    V = np.append(Q.max(axis=-1), np.zeros((1, S)), axis=0)
+    N, moments = np.zeros((H, S, A), np.int64), np.zeros((H, S, A, 3))
+    value, upper, log = np.empty(K), np.empty(K), policy_log(sim, pi)
+    _ucb_q_learning(Q, V, pi, N, moments, value, upper, log, sim, bonus == "bernstein", iota, c, rng)
+    return OnlineResult(value, upper, Q, pi, N)
 
 
 def log_term(S: int, A: int, K: int, H: int, delta: float) -> float:
@@ -123,7 +129,7 @@ def step_size(t: int, H: int) -> float:
 @kernel
 def hoeffding_bonus(t: int, H: int, iota: float) -> float:
     """Return sqrt(H^3 iota / t) (Algorithm 1, without c)."""
-    return float(np.sqrt(H**3 * iota / t))
+    return float(np.sqrt(H * H * H * iota / t))
 
 
 @kernel
@@ -168,78 +174,52 @@ GUARANTEES = (
 
 @kernel
 def _ucb_q_learning(
-    sim: Simulator, K: int, bernstein: bool, iota: float, c: float, rng: np.random.Generator
-) -> tuple[Array, Array, Array, IntArray, IntArray]:
-    """Run K episodes."""
-    H, S, A = sim.r.shape
-    Q, pi = optimistic(sim)
-    V = np.zeros((H + 1, S))
-    for h in range(H):
-        V[h] = H - h
-    N = np.zeros((H, S, A), np.int64)
-    moments = np.zeros((H, S, A, 3))
-    changed = np.full(H, -1)
-    V_pi = np.zeros((H + 1, S))
-    value = np.empty(K)
-    upper = np.empty(K)
-    current = policy_value(sim, pi, V_pi, H - 1)
-
-    for k in range(K):
-        value[k] = current
-        upper[k] = initial_value(sim, V)
-
-        # act
-        s = reset(sim, rng)
-        for h in range(H):
-            a = pi[h, s]
-            s_next, reward, _ = step(sim, h, s, a, rng)
-
-            # update
-            changed[h] = -1
-            if _update(Q, V, pi, N, moments, h, s, a, reward, s_next, bernstein, iota, c):
-                changed[h] = s
-            s = s_next
-        current = repair_policy_value(sim, pi, V_pi, changed, current)  # measurement
-    return value, upper, Q, pi, N
-
-
-@kernel
-def _update(
     Q: Array,
     V: Array,
     pi: IntArray,
     N: IntArray,
     moments: Array,
-    h: int,
-    s: int,
-    a: int,
-    reward: float,
-    s_next: int,
+    value: Array,
+    upper: Array,
+    log: PolicyLog,
+    sim: Simulator,
     bernstein: bool,
     iota: float,
     c: float,
-) -> bool:
-    """Learn one transition in place (all arrays); return whether the greedy action changed.
+    rng: np.random.Generator,
+) -> None:
+    """Run K = ``value.size`` episodes in place (all arrays and `log`).
 
     `moments` holds, for each (h, s, a), the sums mu and sigma of V[h+1] and its square, and the last beta.
     """
     H, S, A = Q.shape
-    N[h, s, a] += 1
-    t = N[h, s, a]
-    alpha = step_size(t, H)
-    v = V[h + 1, s_next]
-    if bernstein:
-        m = moments[h, s, a]
-        m[0] += v
-        m[1] += v * v
-        beta = bernstein_radius(t, max(m[1] / t - (m[0] / t) ** 2, 0.0), S, A, H, iota)
-        b = bernstein_bonus(beta, m[2], alpha)
-        m[2] = beta
-    else:
-        b = hoeffding_bonus(t, H, iota)
-    Q[h, s, a] = (1.0 - alpha) * Q[h, s, a] + alpha * (reward + v + c * b)
-    best = greedy(Q[h, s])
-    V[h, s] = min(float(H - h), Q[h, s, best])
-    changed = bool(best != pi[h, s])
-    pi[h, s] = best
-    return changed
+    path = np.zeros(H, np.int64)
+    for k in range(value.size):
+        measure(log, sim, pi, path, k, value)  # measurement
+        upper[k] = initial_value(sim, V)
+
+        # act
+        s = reset(sim, rng)
+        for h in range(H):
+            path[h] = s
+            a = pi[h, s]
+            s_next, reward, _ = step(sim, h, s, a, rng)
+
+            # update
+            N[h, s, a] += 1
+            t = N[h, s, a]
+            alpha = step_size(t, H)
+            v = V[h + 1, s_next]
+            if bernstein:
+                m = moments[h, s, a]
+                m[0] += v
+                m[1] += v * v
+                beta = bernstein_radius(t, max(m[1] / t - (m[0] / t) ** 2, 0.0), S, A, H, iota)
+                b = bernstein_bonus(beta, m[2], alpha)
+                m[2] = beta
+            else:
+                b = hoeffding_bonus(t, H, iota)
+            Q[h, s, a] = (1.0 - alpha) * Q[h, s, a] + alpha * (reward + v + c * b)
+            pi[h, s] = greedy(Q[h, s])
+            V[h, s] = min(float(H - h), Q[h, s, pi[h, s]])
+            s = s_next
