@@ -106,6 +106,18 @@ def test_run_equals_definition(bonus):
         np.testing.assert_allclose(c * moments[..., 2], slow.beta)
 
 
+@pytest.mark.parametrize("bonus", ["hoeffding", "bernstein"])
+def test_run_starts_from_the_optimistic_tables(bonus):
+    """Sixty episodes of the public function from the same draws: Q and V start at H - h."""
+    mdp = random_episodic(4, 2, 3, seed=8, masked=True, bernoulli=True)
+    iota, c = log_term(4, 2, 60, 3, delta=0.1), 0.02
+    result = ucb_q_learning(mdp, 60, bonus=bonus, c=c, delta=0.1, rng=rng())
+    slow = naive.ucb_q_learning_run(mdp, 60, bonus, iota, c, rng())
+    for fast, x in zip((result.value, result.upper, result.Q, result.N), slow, strict=True):
+        np.testing.assert_allclose(fast, x)
+    assert len(np.unique(result.value.round(9))) > 2
+
+
 # --- theorem ---
 
 
