@@ -1,6 +1,6 @@
 """Read a problem from the transition table of a gymnasium environment."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -169,7 +169,10 @@ def _read(P: Any) -> tuple[_Table, BoolArray]:
             raise ValueError(f"P has no state {s}: its {S} states must be 0, ..., {S - 1}")
         if not isinstance(P[s], Mapping) or not P[s]:
             raise ValueError(f"P[{s}] must be a dictionary of actions, got {P[s]!r:.60}")
-    A = 1 + max(checks.integer(f"action of P[{s}]", a, low=0) for s in range(S) for a in P[s])
+    actions = {checks.integer(f"action of P[{s}]", a, low=0) for s in range(S) for a in P[s]}
+    A = len(actions)
+    if max(actions) >= A:
+        raise ValueError(f"P has an action {max(actions)}: its {A} actions must be 0, ..., {A - 1}")
     columns: list[tuple[int, int, float, int, float, bool]] = []
     mask = np.zeros((S, A), np.bool_)
     for s in range(S):
@@ -177,6 +180,8 @@ def _read(P: Any) -> tuple[_Table, BoolArray]:
             at = f"P[{s}][{a}]"
             mask[s, int(a)] = True
             total = 0.0
+            if not isinstance(transitions, Iterable):
+                raise ValueError(f"{at} must be a list of {_ROW}, got {transitions!r:.60}")
             for i, transition in enumerate(transitions):
                 try:
                     p, t, reward, done = transition
@@ -198,9 +203,11 @@ def _action_mask(source: Any, S: int, A: int) -> BoolArray:
     action_mask = getattr(source, "action_mask", None)
     if not callable(action_mask):
         return np.ones((S, A), np.bool_)
-    mask: BoolArray = np.array([np.asarray(action_mask(s)) for s in range(S)]) != 0
-    if mask.shape != (S, A):
-        raise ValueError(f"env.action_mask(s) must have shape ({A},), got {mask.shape[1:]}")
+    rows = [np.asarray(action_mask(s)) for s in range(S)]
+    for s, row in enumerate(rows):
+        if row.shape != (A,):
+            raise ValueError(f"env.action_mask({s}) must have shape ({A},), got {row.shape}")
+    mask: BoolArray = np.array(rows) != 0
     mask[~mask.any(axis=1)] = True
     return mask
 

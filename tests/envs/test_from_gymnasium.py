@@ -48,6 +48,30 @@ def test_value_ends_with_the_episode(name, S, value, sparse):
     assert np.isclose(mdp.mu @ optimal(mdp), value, atol=5e-5)
 
 
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("FrozenLake-v1", {"is_slippery": False}),
+        ("FrozenLake-v1", {"desc": ["GS", "HF"], "reward_schedule": (10, -5, -1)}),
+        ("FrozenLake8x8-v1", {"success_rate": 0.7}),
+        ("CliffWalkingSlippery-v1", {}),
+        ("Taxi-v4", {"is_rainy": True}),
+    ],
+)
+def test_variants_equal_a_backup_that_reads_done(name, options):
+    """V(s) = max_a sum p (r + gamma (1 - done) V(s')) on the raw table, no state added."""
+    env = gymnasium.make(name, **options).unwrapped
+    table = [(s, a, *t) for s in env.P for a in env.P[s] for t in env.P[s][a]]
+    s, a, p, after, reward, done = (np.array(column) for column in zip(*table, strict=True))
+    V = np.zeros(len(env.P))
+    for _ in range(200):
+        Q = np.zeros((V.size, len(env.P[0])))
+        np.add.at(Q, (s, a), p * (reward + 0.9 * np.where(done, 0.0, V[after])))
+        V = Q.max(axis=1)
+    mdp = from_gymnasium(env, gamma=0.9)
+    assert np.isclose(mdp.mu @ optimal(mdp), env.initial_state_distrib @ V)
+
+
 def test_value_equals_played_episodes():
     """The mean return of FrozenLake's own episodes agrees with the table's exact value."""
     env = gymnasium.make("FrozenLake-v1").unwrapped
@@ -142,7 +166,10 @@ def test_horizon_and_rescale():
         (two_rooms(P={0: {0: [(1.0, 0, np.nan, False)]}}), r"reward P\[0\]\[0\]\[0\]\[2\] must be in"),
         (two_rooms(initial_state_distrib=[1.0]), r"mu must have shape \(3\)"),
         (two_rooms(initial_state_distrib=None), "env has no initial_state_distrib: give mu"),
-        (two_rooms(action_mask=lambda s: [1, 1, 1]), r"action_mask\(s\) must have shape \(2,\), got \(3,\)"),
+        (two_rooms(action_mask=lambda s: [1, 1, 1]), r"action_mask\(0\) must have shape \(2,\), got \(3,\)"),
+        (two_rooms(action_mask=lambda s: [1] * (2 + s // 2)), r"action_mask\(2\) must have shape \(2,\)"),
+        (two_rooms(P={0: {0: None}}), r"P\[0\]\[0\] must be a list of \(probability, next state"),
+        (two_rooms(P={0: {10**9: [(1.0, 0, 0, False)]}}), "P has an action 1000000000: its 1 actions must"),
         (two_rooms(fickle_passenger=True), "not those of its table"),
         (gymnasium.make("CartPole-v1"), "env has no transition table"),
     ],

@@ -81,9 +81,12 @@ def action_values(mdp: EpisodicMDP, h: int, V: Array) -> Array:
     return np.where(mdp.mask, r + (P.reshape(S * A, S) @ V).reshape(S, A), -np.inf)
 
 
-def rounding(mdp: EpisodicMDP, V: Array) -> float:
-    """Return a bound on what rounding adds to the values `V` (H + 1, S): S + 2 operations a stage."""
-    return mdp.H * (mdp.mu.size + 2) * EPS * float(np.abs(V).max())
+def rounding(mdp: EpisodicMDP, V: Array, size: float = 0.0) -> float:
+    """Return a bound on what rounding adds to the values `V` (H + 1, S): S + 2 operations a stage.
+
+    `size` is that of further terms of each value.
+    """
+    return mdp.H * (mdp.mu.size + 2) * EPS * (float(np.abs(V).max()) + size)
 
 
 GUARANTEES = (

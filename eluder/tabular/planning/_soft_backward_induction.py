@@ -22,7 +22,7 @@ from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.problems import EpisodicMDP
 from eluder.core.results import PlanResult
 from eluder.tabular.planning._backward_induction import action_values, check_episodic, rounding
-from eluder.tabular.planning._soft_value_iteration import log_reference, soft_greedy
+from eluder.tabular.planning._soft_value_iteration import LARGEST, log_reference, soft_greedy, soft_size
 
 __all__ = ["soft_backward_induction"]
 
@@ -35,7 +35,7 @@ def soft_backward_induction(mdp: EpisodicMDP, *, tau: float, ref: ArrayLike | No
     mdp : EpisodicMDP
         The problem.
     tau : float
-        Temperature, positive, in units of reward.
+        Temperature, positive and at most 1e100, in units of reward.
     ref : array_like, shape (S, A) or (H, S, A), optional
         Reference policy, probabilities; by default there is none and the entropy is rewarded.
 
@@ -48,7 +48,7 @@ def soft_backward_induction(mdp: EpisodicMDP, *, tau: float, ref: ArrayLike | No
     Raises
     ------
     ValueError
-        If `mdp` is not episodic, `tau` is not positive, or `ref` is not a policy or plays an unavailable
+        If `mdp` is not episodic, `tau` is out of range, or `ref` is not a policy or plays an unavailable
         action.
 
     Notes
@@ -70,7 +70,7 @@ def soft_backward_induction(mdp: EpisodicMDP, *, tau: float, ref: ArrayLike | No
     array([0.2, 0.1])
     """
     check_episodic(mdp)
-    tau = checks.number("tau", tau, 0.0, open_low=True)
+    tau = checks.number("tau", tau, 0.0, LARGEST, open_low=True)
     H, S = mdp.H, mdp.mu.size
     log_ref = np.broadcast_to(log_reference(mdp, ref), (H, *mdp.mask.shape))
     Q = np.empty((H, *mdp.mask.shape))
@@ -79,7 +79,7 @@ def soft_backward_induction(mdp: EpisodicMDP, *, tau: float, ref: ArrayLike | No
     for h in range(H - 1, -1, -1):
         Q[h] = action_values(mdp, h, V[h + 1])
         V[h], pi[h] = soft_greedy(Q[h], log_ref[h], tau)
-    return PlanResult(V[:H], Q, pi, H, rounding(mdp, V), "converged")
+    return PlanResult(V[:H], Q, pi, H, rounding(mdp, V, soft_size(log_ref, tau)), "converged")
 
 
 GUARANTEES = (

@@ -41,6 +41,8 @@ from eluder.tabular.planning._sweeps import (
 
 __all__ = ["soft_value_iteration"]
 
+LARGEST = 1e100  # temperatures above would overflow somewhere
+
 
 def soft_value_iteration(
     mdp: DiscountedMDP,
@@ -57,7 +59,7 @@ def soft_value_iteration(
     mdp : DiscountedMDP
         The problem; its kernel may be dense or sparse. ``gamma < 1``.
     tau : float
-        Temperature, positive, in units of reward.
+        Temperature, positive and at most 1e100, in units of reward.
     ref : array_like, shape (S, A), optional
         Reference policy, probabilities; by default there is none and the entropy is rewarded.
     tol : float, default=1e-8
@@ -74,8 +76,8 @@ def soft_value_iteration(
     Raises
     ------
     ValueError
-        If `mdp` is not a DiscountedMDP, gamma is 1, `tau` or `tol` is not positive, `max_iter` < 1, or
-        `ref` is not a policy or plays an unavailable action.
+        If `mdp` is not a DiscountedMDP, gamma is 1, `tau` is out of range, `tol` is not positive,
+        `max_iter` < 1, or `ref` is not a policy or plays an unavailable action.
 
     Notes
     -----
@@ -98,21 +100,21 @@ def soft_value_iteration(
     array([1.])
     """
     tol, max_iter = check_discounted(mdp, tol, max_iter)
-    tau = checks.number("tau", tau, 0.0, open_low=True)
+    tau = checks.number("tau", tau, 0.0, LARGEST, open_low=True)
     return _soft_value_iteration(bellman(mdp), log_reference(mdp, ref), tau, tol, max_iter)
 
 
 def _soft_value_iteration(b: Bellman, log_ref: Array, tau: float, tol: float, max_iter: int) -> PlanResult:
     """Sweep with the soft maximum."""
     V = np.zeros(b.r.shape[0])
+    size = soft_size(log_ref, tau)
     n = 0
 
     while True:
         sweep(b, V)
         TV, pi = soft_greedy(b.Q, log_ref, tau)
         d = TV - V
-        size = float(np.abs(V).max()) + tau * float(np.log(b.r.shape[1]) + 4.0)
-        cert = certificate(b.gamma, float(d.min()), float(d.max()), b.error, size)
+        cert = certificate(b.gamma, float(d.min()), float(d.max()), b.error, float(np.abs(V).max()) + size)
         n += 1
         if enough(cert, tol) or n >= max_iter:
             break
@@ -137,11 +139,20 @@ def log_reference(mdp: DiscountedMDP | EpisodicMDP, ref: ArrayLike | None) -> Ar
 
 def soft_greedy(Q: Array, log_ref: Array, tau: float) -> tuple[Array, Array]:
     """Return ``tau log sum_a ref exp(Q / tau)`` (S,) and the policy ``ref exp((Q - V) / tau)`` (S, A)."""
-    x = Q / tau + log_ref
+    Q = np.where(log_ref > -np.inf, Q, -np.inf)
+    best = Q.max(axis=1, keepdims=True)
+    with np.errstate(over="ignore"):  # to -inf, at the lowest temperatures; Q / tau itself would not do
+        x = (Q - best) / tau + log_ref
     top = x.max(axis=1, keepdims=True)
     weight = np.exp(x - top)
     total = weight.sum(axis=1, keepdims=True)
-    return tau * (top + np.log(total))[:, 0], weight / total
+    return (best + tau * (top + np.log(total)))[:, 0], weight / total
+
+
+def soft_size(log_ref: Array, tau: float) -> float:
+    """Return the size of the terms of ``tau log sum_a``; they may cancel, their rounding errors do not."""
+    finite = np.where(log_ref > -np.inf, log_ref, 0.0)
+    return tau * float(np.log(log_ref.shape[-1]) + 4.0 + np.abs(finite).max())
 
 
 GUARANTEES = (

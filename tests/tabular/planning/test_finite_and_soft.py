@@ -112,6 +112,39 @@ def test_soft_greedy_by_hand():
     np.testing.assert_allclose(pi, [[1, 0]])
 
 
+def test_soft_greedy_at_the_lowest_temperature():
+    """Q / tau would overflow; what the reference never plays does not count, however good."""
+    Q, log_ref = np.array([[3.0, 2.0, 9.0, 3.0]]), np.log([[0.2, 0.7, 1e-300, 0.1]])
+    log_ref[0, 2] = -np.inf
+    V, pi = soft_greedy(Q, log_ref, 5e-324)
+    np.testing.assert_allclose(V, 3.0)
+    np.testing.assert_allclose(pi, [[2 / 3, 0, 0, 1 / 3]])
+
+
+@pytest.mark.parametrize("tau", [1.0, 1e3, 1e9, 1e15])
+def test_soft_rounding_is_certified(tau):
+    """At high temperatures the logarithm of a reference cancels; a uniform one gives the mean in the end."""
+    mdp = random_episodic(4, 3, 5, 0)
+    ref = np.full((4, 3), 1 / 3)
+    result = soft_backward_induction(mdp, tau=tau, ref=ref)
+    V = np.zeros(4)
+    for _ in range(5):
+        Q = mdp.r + mdp.P @ V
+        mean = Q.mean(axis=1)
+        V = mean + (((Q - mean[:, None]) ** 2).mean(axis=1) / (2 * tau) if tau > 1 else 0.0)
+        V = V if tau > 1 else logsumexp(Q, axis=1, b=ref)
+    assert np.abs(result.V[0] - V).max() <= result.gap + 1 / tau**2 * (tau > 1)
+    assert result.gap <= 1e-13 * max(tau, 1.0)
+
+
+@pytest.mark.parametrize("tau", [0.0, -1.0, np.nan, np.inf, 1e101])
+def test_refuses_temperature(tau):
+    with pytest.raises(ValueError, match=r"tau must be in \(0, 1e\+100\]"):
+        soft_value_iteration(random_discounted(3, 2, 0.9, 0), tau=tau)
+    with pytest.raises(ValueError, match=r"tau must be in \(0, 1e\+100\]"):
+        soft_backward_induction(random_episodic(3, 2, 2, 0), tau=tau)
+
+
 # --- soft value iteration ---
 
 
