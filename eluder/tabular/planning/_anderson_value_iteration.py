@@ -115,6 +115,7 @@ def _anderson_value_iteration(b: Bellman, memory: int, tol: float, max_iter: int
         kept = [*kept[-memory:], (V, b.TV.copy())]
         span = cert.span
         V = extrapolate(kept)
+        V -= V.mean()  # a large constant costs digits
         extrapolated = len(kept) > 1
 
     return finish(b, cert, n, status(cert, tol, n, "raise max_iter, or use modified_policy_iteration"))

@@ -93,6 +93,7 @@ def linear_program(
     at = sparse.csr_array((np.ones(pairs.size), (np.arange(pairs.size), pairs // A)), (pairs.size, S))
     M = at - mdp.gamma * P[pairs]  # M V >= r in the primal, M' x = w in the dual
     r, w = mdp.r.ravel()[pairs], np.full(S, 1.0 / S)
+    r = r / (np.abs(r).max() or 1.0)  # the solver's tolerances are absolute; the policy is the same
     options: Any = {
         "maxiter": max_iter,
         "primal_feasibility_tolerance": 1e-9,

@@ -136,7 +136,7 @@ def policy_system(mdp: DiscountedMDP, pi: IntArray, start: Array, residual: floa
 
     M = sparse.eye_array(S, format="csr") - mdp.gamma * mdp.P[states * A + pi]
     V, _ = bicgstab(M, r_pi, x0=start, rtol=0.0, atol=residual, maxiter=1000)
-    if np.abs(r_pi - M @ V).max() <= 10.0 * residual:  # what the method itself reports is not enough
+    if np.abs(r_pi - M @ V).max() <= 4.0 * residual:  # what the method itself reports is not enough
         return np.asarray(V)
     return np.asarray(splu(sparse.csc_array(M)).solve(r_pi))
 

@@ -117,10 +117,12 @@ def _prioritized_sweeping(
         n += S
         if enough(cert, tol) or n >= max_iter:
             break
-        change = advance(b, V, cert)
         if cert.gap <= PROGRESS * best:
             best = cert.gap
+            change = advance(b, V, cert)
             n += _propagate(b.rows, *into, b.r, b.gamma, V, change, *queue)
+        else:
+            np.subtract(b.TV, b.TV.mean(), out=V)  # a large constant costs digits
 
     return finish(b, cert, n, status(cert, tol, n, "raise max_iter, or use modified_policy_iteration"))
 

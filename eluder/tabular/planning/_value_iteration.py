@@ -6,7 +6,7 @@ Pseudo-code, in our names::
     repeat
         TV <- max_a r + gamma P V                                                     # Jacobi
         stop if gamma/(1-gamma) span(TV - V)/2 <= tol
-        V  <- TV, moved by a constant to the midpoint of its bounds if TV - V has one sign
+        V  <- TV, moved by a constant
         with sweep "gauss_seidel", if the certificate has shrunk, EVERY times:        # Gauss-Seidel
             for s = 0, ..., S-1:  V[s] <- max_a r[s, a] + gamma P[s, a] V
     return TV + gamma/(1-gamma) (min(TV - V) + max(TV - V))/2
@@ -18,7 +18,8 @@ sections 6.3 and 6.6).
 Deviations from the paper: Gauss-Seidel sweeps alone have no two-sided span bound, and a maximum-norm stop
 makes them crawl, at gamma a sweep; so each block ends with a Jacobi sweep, whose bounds certify the result.
 Moving V by a constant alters no span, and blocks go on only while the certificate shrinks by 0.9, so both
-converge.
+converge. Before a block the constant leads to the midpoint of the bounds if TV - V has one sign; else to mean
+0, because a large constant costs the digits in which periodic problems converge.
 """
 
 from typing import Literal
@@ -119,12 +120,14 @@ def _value_iteration(b: Bellman, extra: int, tol: float, max_iter: int) -> PlanR
         n += 1
         if enough(cert, tol) or n >= max_iter:
             break
-        advance(b, V, cert)
-        if cert.gap <= PROGRESS * best:
+        if extra and cert.gap <= PROGRESS * best:
             best = cert.gap
+            advance(b, V, cert)
             for _ in range(min(extra, max_iter - n - 1)):
                 _gauss_seidel(b.rows, b.r, b.gamma, V)
                 n += 1
+        else:
+            np.subtract(b.TV, b.TV.mean(), out=V)
 
     return finish(b, cert, n, status(cert, tol, n, "raise max_iter, or use modified_policy_iteration"))
 

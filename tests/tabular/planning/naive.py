@@ -1,6 +1,8 @@
 """The planners' definitions from their papers: dense arrays, no care for speed."""
 
 import itertools
+import operator
+from fractions import Fraction
 
 import numpy as np
 import scipy.sparse
@@ -59,6 +61,26 @@ def enumerated_value(mdp):
     S, _ = mdp.r.shape
     choices = [np.flatnonzero(mdp.mask[s]) for s in range(S)]
     return np.max([policy_value(mdp, np.array(pi)) for pi in itertools.product(*choices)], axis=0)
+
+
+def exact_value(mdp):
+    """Return V* in rational numbers, by Howard's iteration without rounding."""
+    S, _ = mdp.r.shape
+    P = [[[Fraction(p) for p in row] for row in rows] for rows in tables(mdp)[0].tolist()]
+    r, gamma = [[Fraction(x) for x in row] for row in mdp.r.tolist()], Fraction(mdp.gamma)
+    choices = [np.flatnonzero(mdp.mask[s]).tolist() for s in range(S)]
+    pi = [actions[0] for actions in choices]
+    while True:
+        M = [[(s == t) - gamma * P[s][pi[s]][t] for t in range(S)] + [r[s][pi[s]]] for s in range(S)]
+        for i in range(S):  # Gauss and Jordan; the diagonal dominates
+            M[i] = [x / M[i][i] for x in M[i]]
+            for k in set(range(S)) - {i}:
+                M[k] = [x - M[k][i] * y for x, y in zip(M[k], M[i], strict=True)]
+        V = [row[-1] for row in M]
+        Q = [{a: r[s][a] + gamma * sum(map(operator.mul, P[s][a], V)) for a in choices[s]} for s in range(S)]
+        if all(max(Q[s].values()) == Q[s][pi[s]] for s in range(S)):
+            return V
+        pi = [max(Q[s], key=Q[s].get) for s in range(S)]
 
 
 def optimal_gain(mdp):

@@ -2,6 +2,7 @@
 
 import itertools
 import warnings
+from fractions import Fraction
 
 import hypothesis.strategies as st
 import numpy as np
@@ -182,6 +183,41 @@ def test_too_small_a_tolerance_is_said(planner):
     with pytest.warns(RuntimeWarning, match="ask for a larger tol"):
         result = PLANNERS[planner](mdp, tol=1e-15)
     assert np.abs(result.V - naive.enumerated_value(mdp)).max() <= result.gap < 1e-7
+
+
+@pytest.mark.parametrize("planner", ["value_iteration", "gauss_seidel"])
+def test_periodic_problems_near_one(planner):
+    """A large constant in V costs digits: here the residual then cycles for ever above 1e-6."""
+    mdp = random_discounted(10, 2, 0.9995, 2, branching=1)
+    result = PLANNERS[planner](mdp, tol=2e-8, max_iter=60_000)
+    assert result.status == "converged"
+    assert np.abs(result.V - policy_iteration(mdp).V).max() <= result.gap + 1e-8
+
+
+@pytest.mark.parametrize("form", ["primal", "dual"])
+@pytest.mark.parametrize("scale", [1e-300, 1e-12, 1e12, 1e300])
+def test_linear_program_has_no_unit(form, scale):
+    """The solver's tolerances are absolute, the unit of rewards is not ours to choose."""
+    mdp = random_discounted(6, 3, 0.99, 1, masked=True)
+    result = linear_program(mdp._replace(r=(mdp.r - 0.5) * scale), form=form, tol=1e-10 * scale)
+    assert result.status == "converged"
+    np.testing.assert_array_equal(result.pi, policy_iteration(mdp).pi)
+
+
+@pytest.mark.parametrize("planner", PLANNERS)
+def test_certificate_is_true_in_exact_arithmetic(planner):
+    """Rounding, rows that miss 1 and discounts near 1 included: V* by rational numbers."""
+    for seed, gamma in enumerate((0.0, 0.5, 0.999, 1 - 1e-6, 1 - 1e-8)):
+        mdp = random_discounted(3, 2, gamma, seed, masked=True, branching=1 + seed % 3)
+        P = mdp.P * (1 + 9e-9 * np.random.default_rng(seed).uniform(-1, 1, (3, 2, 1)))
+        mdp = mdp._replace(P=P, r=(mdp.r - 0.5) * 10.0 ** (3 * seed - 6))
+        V_star = naive.exact_value(mdp)
+        for tol in (1e-300, 1e-2 * np.abs(mdp.r).max()):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                result = PLANNERS[planner](mdp, tol=tol, max_iter=20_000)
+            error = max(abs(Fraction(v) - w) for v, w in zip(result.V.tolist(), V_star, strict=True))
+            assert error <= result.gap
 
 
 # --- what each is for ---
