@@ -178,6 +178,15 @@ def test_first_episode_of_q_learning_is_uniform_or_greedy():
     assert np.isclose(boltzmann_q_learning(mdp, 1, rng=rng()).value[0], uniform)
 
 
+@pytest.mark.parametrize("temperature", [1e-9, 5e-324])
+def test_a_tiny_temperature_is_greedy(temperature):
+    bandit = EpisodicMDP(np.ones((1, 2, 1)), [[0.0, 1e-6]], mu=[1.0], H=1)
+    for decay in (0.0, 1.0, 1e300):
+        value = boltzmann_q_learning(bandit, 50, temperature=temperature, decay=decay, rng=rng()).value
+        assert value[0] == 0.5e-6
+        assert value[-1] == 1e-6
+
+
 def test_random_policy_is_uniform():
     mdp = masked()
     N = random_policy(mdp, 20_000, rng=rng()).N
