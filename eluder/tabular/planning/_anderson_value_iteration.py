@@ -10,7 +10,7 @@ Pseudo-code, in our names::
             go back: V <- T(last kept V), forget the history
         else keep V; with the differences dV_i, dg_i of the last `memory` kept points:
             theta <- argmin |g - sum_i theta_i dg_i|_2
-            V     <- TV - sum_i theta_i (dV_i + dg_i)                                  # extrapolate
+            V     <- TV - sum_i theta_i (dV_i + dg_i), moved to mean 0                 # extrapolate
     return TV + gamma/(1-gamma) (min g + max g)/2
 
 Guarantee: span(T U - U) after a plain step U = T V is at most gamma span(T V - V), and an extrapolated
