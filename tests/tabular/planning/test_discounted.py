@@ -258,6 +258,21 @@ def test_value_iteration_contracts():
         V = TV
 
 
+@pytest.mark.parametrize("sparse", [False, True])
+def test_first_policy_of_howard_comes_from_sweeps(sparse):
+    """One policy, greedy after three sweeps from V = max_a r, is evaluated exactly and improved once."""
+    mdp = random_discounted(12, 4, 0.99, 0, sparse=sparse, branching=2)  # two and four sweeps differ
+    V = mdp.r.max(axis=1)
+    for _ in range(3):
+        Q = naive.action_values(mdp, V)
+        V = Q.max(axis=1)
+    expected = naive.action_values(mdp, naive.policy_value(mdp, Q.argmax(axis=1)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        result = policy_iteration(mdp, max_iter=1)
+    np.testing.assert_allclose(result.Q - result.V[0], expected - expected[0].max(), rtol=0, atol=1e-7)
+
+
 def test_policies_of_howard_rise():
     """Each policy's value is at least T of the value before."""
     mdp = random_discounted(8, 4, 0.95, 2)
