@@ -6,8 +6,8 @@ Pseudo-code, in our names::
     repeat
         TV <- max_a r + gamma P V;  d <- |TV - V|                                     # certificate
         stop if gamma/(1-gamma) span(TV - V)/2 <= tol
-        V <- TV, moved by a constant: to mean 0 if the certificate has not shrunk, and go on to the next round;
-            else to the midpoint of its bounds, if TV - V has one sign
+        unless the certificate has shrunk: V <- TV, moved to mean 0, and go on to the next round
+        V <- TV, moved by a constant to the midpoint of its bounds if TV - V has one sign
         theta <- max(d)/10;  queue the predecessors of each state s, as below with delta = d[s]
         while the queue is not empty, and at most EVERY S times:
             take the first state s;  new <- max_a r[s, a] + gamma P[s, a] V
