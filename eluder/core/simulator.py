@@ -172,6 +172,8 @@ class PolicyLog(NamedTuple):
 
     Attributes
     ----------
+    path : ndarray of int, shape (H,)
+        States of the last episode, which the learner writes.
     pi : ndarray of int, shape (H, S)
         The newest policy.
     V : ndarray, shape (H + 1, S)
@@ -190,6 +192,7 @@ class PolicyLog(NamedTuple):
         How many policies wait, and the last stage at which one of them changed.
     """
 
+    path: IntArray
     pi: IntArray
     V: Array
     first: IntArray
@@ -205,6 +208,7 @@ def policy_log(sim: Simulator, pi: IntArray) -> PolicyLog:
     H, S = pi.shape
     stages = np.zeros((H, LANES), np.int64)
     return PolicyLog(
+        path=np.zeros(H, np.int64),
         pi=pi.copy(),
         V=np.zeros((H + 1, S)),
         first=np.zeros(LANES, np.int64),
@@ -217,11 +221,11 @@ def policy_log(sim: Simulator, pi: IntArray) -> PolicyLog:
 
 
 @kernel
-def measure(log: PolicyLog, sim: Simulator, pi: IntArray, path: IntArray, k: int, value: Array) -> None:
+def measure(log: PolicyLog, sim: Simulator, pi: IntArray, k: int, value: Array) -> None:
     """Note the policy of episode `k`; all of `value` (K,) is exact after the call for the last episode.
 
-    Since the call before, `pi` may have changed in the state ``path[h]`` of each stage and nowhere else. The
-    policies that differ are evaluated side by side, `LANES` at a time: one backward induction reads the
+    Since the call before, `pi` may have changed in the state ``log.path[h]`` of each stage and nowhere else.
+    The policies that differ are evaluated side by side, `LANES` at a time: one backward induction reads the
     kernel once for all of them. `log` and `value` change in place.
     """
     H = pi.shape[0]
@@ -230,7 +234,7 @@ def measure(log: PolicyLog, sim: Simulator, pi: IntArray, path: IntArray, k: int
     if k == 0:
         top = H - 1
     for h in range(H):
-        s = path[h]
+        s = log.path[h]
         log.state[h, n] = -1
         if pi[h, s] != log.pi[h, s]:
             log.state[h, n] = s

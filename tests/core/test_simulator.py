@@ -125,15 +125,14 @@ def test_measured_values_are_those_of_each_policy(K, share, branching):
     rng = np.random.default_rng(K)
     pi = rng.integers(0, A, (H, S))
     log = policy_log(sim, pi)
-    path = np.zeros(H, np.int64)
     value, expected = np.full(K, np.nan), []
     for k in range(K):
-        measure(log, sim, pi, path, k, value)
+        measure(log, sim, pi, k, value)
         expected.append(mdp.mu @ exact.policy_value(mdp, pi)[0])
-        path[:] = rng.integers(0, S, H)
+        log.path[:] = rng.integers(0, S, H)
         for h in range(H):
             if rng.random() < share:
-                pi[h, path[h]] = rng.integers(0, A)
+                pi[h, log.path[h]] = rng.integers(0, A)
     np.testing.assert_allclose(value, expected, rtol=0, atol=1e-12)
 
 
@@ -144,10 +143,9 @@ def test_values_are_written_in_batches():
     pi = np.zeros((3, 4), np.int64)
     log = policy_log(sim, pi)
     assert isinstance(log, PolicyLog)
-    path = np.zeros(3, np.int64)
     value = np.full(3 * LANES, np.nan)
     for k in range(2 * LANES):
-        measure(log, sim, pi, path, k, value)
+        measure(log, sim, pi, k, value)
         pi[1, 0] = k // 2 % 2  # every second episode has a new policy
     assert np.isfinite(value[: 2 * LANES - 2]).all()
     assert np.isnan(value[2 * LANES :]).all()

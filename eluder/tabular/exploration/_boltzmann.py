@@ -118,7 +118,6 @@ def boltzmann_row(row: Array, q: Array, tau: float) -> None:
         row[a] /= total
 
 
-@kernel
 def _boltzmann(
     sim: Simulator, K: int, temperature: float, decay: float, rng: np.random.Generator
 ) -> tuple[Array, Array, IntArray, IntArray]:
@@ -126,13 +125,30 @@ def _boltzmann(
     H, S, A = sim.r.shape
     Q, pi = zero_q(sim)
     N = np.zeros((H, S, A), np.int64)
-    w = np.zeros((H, S, A))
-    V_w = np.zeros((H + 1, S))
-    changed = np.full(H, -1)
     value = np.empty(K)
-    tau = -1.0
+    w, V_w, changed = np.zeros((H, S, A)), np.zeros((H + 1, S)), np.full(H, -1)
+    _run(value, Q, pi, N, w, V_w, changed, sim, temperature, decay, rng)
+    return value, Q, pi, N
 
-    for k in range(K):
+
+@kernel
+def _run(
+    value: Array,
+    Q: Array,
+    pi: IntArray,
+    N: IntArray,
+    w: Array,
+    V_w: Array,
+    changed: IntArray,
+    sim: Simulator,
+    temperature: float,
+    decay: float,
+    rng: np.random.Generator,
+) -> None:
+    """Run ``value.size`` episodes in place (all down to `changed`)."""
+    H, S = pi.shape
+    tau = -1.0
+    for k in range(value.size):
         before, tau = tau, max(decayed(temperature, k + 1, decay), 1e-300)
         if tau != before:
             for h in range(H):
@@ -154,4 +170,3 @@ def _boltzmann(
             boltzmann_row(w[h, s], Q[h, s], tau)
             changed[h] = s
             s = s_next
-    return value, Q, pi, N

@@ -109,20 +109,34 @@ GUARANTEES = (
 )
 
 
-@kernel
 def _certainty_equivalence(
     sim: Simulator, K: int, table: IntArray, rng: np.random.Generator
 ) -> tuple[Array, Array, IntArray, IntArray]:
     """Run K episodes; stage h counts in ``table[h]``."""
     H, S, A = sim.r.shape
-    counts = new_counts(table, sim)
-    N = np.zeros((H, S, A), np.int64)
     Q, pi = zero_q(sim)
-    V = np.zeros((H + 1, S))
-    V_pi = np.zeros((H + 1, S))
+    N = np.zeros((H, S, A), np.int64)
     value = np.empty(K)
+    V, V_pi = np.zeros((H + 1, S)), np.zeros((H + 1, S))
+    _run(value, Q, pi, N, V, V_pi, new_counts(table, sim), sim, rng)
+    return value, Q, pi, N
 
-    for k in range(K):
+
+@kernel
+def _run(
+    value: Array,
+    Q: Array,
+    pi: IntArray,
+    N: IntArray,
+    V: Array,
+    V_pi: Array,
+    counts: Counts,
+    sim: Simulator,
+    rng: np.random.Generator,
+) -> None:
+    """Run ``value.size`` episodes in place (all but `sim`)."""
+    H = pi.shape[0]
+    for k in range(value.size):
         # plan
         top = _plan(Q, V, pi, counts, sim)
         if k == 0 or top >= 0:
@@ -140,7 +154,6 @@ def _certainty_equivalence(
             count(counts, h, s, a, slot)
             N[h, s, a] += 1
             s = s_next
-    return value, Q, pi, N
 
 
 @kernel

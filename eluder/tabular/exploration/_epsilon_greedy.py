@@ -110,7 +110,6 @@ def epsilon_greedy_row(row: Array, best: int, mask: BoolArray, eps: float) -> No
     row[best] += 1.0 - eps
 
 
-@kernel
 def _epsilon_greedy(
     sim: Simulator, K: int, epsilon: float, decay: float, rng: np.random.Generator
 ) -> tuple[Array, Array, IntArray, IntArray]:
@@ -118,13 +117,30 @@ def _epsilon_greedy(
     H, S, A = sim.r.shape
     Q, pi = zero_q(sim)
     N = np.zeros((H, S, A), np.int64)
-    w = np.zeros((H, S, A))
-    V_w = np.zeros((H + 1, S))
-    changed = np.full(H, -1)
     value = np.empty(K)
-    eps = -1.0
+    w, V_w, changed = np.zeros((H, S, A)), np.zeros((H + 1, S)), np.full(H, -1)
+    _run(value, Q, pi, N, w, V_w, changed, sim, epsilon, decay, rng)
+    return value, Q, pi, N
 
-    for k in range(K):
+
+@kernel
+def _run(
+    value: Array,
+    Q: Array,
+    pi: IntArray,
+    N: IntArray,
+    w: Array,
+    V_w: Array,
+    changed: IntArray,
+    sim: Simulator,
+    epsilon: float,
+    decay: float,
+    rng: np.random.Generator,
+) -> None:
+    """Run ``value.size`` episodes in place (all down to `changed`)."""
+    H, S = pi.shape
+    eps = -1.0
+    for k in range(value.size):
         before, eps = eps, decayed(epsilon, k + 1, decay)
         if eps != before:
             for h in range(H):
@@ -149,4 +165,3 @@ def _epsilon_greedy(
                 epsilon_greedy_row(w[h, s], best, sim.mask[s], eps)
                 changed[h] = s
             s = s_next
-    return value, Q, pi, N

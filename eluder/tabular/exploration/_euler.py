@@ -171,28 +171,47 @@ GUARANTEES = (
 )
 
 
-@kernel
 def _euler(
     sim: Simulator, K: int, table: IntArray, L: float, c: float, rng: np.random.Generator
 ) -> tuple[Array, Array, Array, Array, IntArray, IntArray]:
     """Run K episodes; stage h counts in ``table[h]``. The third array is the lower estimate of the value."""
     H, S, A = sim.r.shape
-    counts = new_counts(table, sim)
-    rewards = np.zeros((*counts.n.shape, 2))
-    r_up = np.zeros(counts.n.shape)
-    r_low = np.zeros(counts.n.shape)
-    N = np.zeros((H, S, A), np.int64)
     Q, pi = optimistic(sim)
-    V_up = np.zeros((H + 1, S))
-    V_low = np.zeros((H + 1, S))
-    V_pi = np.zeros((H + 1, S))
-    value = np.empty(K)
-    upper = np.empty(K)
-    lower = np.empty(K)
+    N = np.zeros((H, S, A), np.int64)
+    value, upper, lower = np.empty(K), np.empty(K), np.empty(K)
+    V_up, V_low, V_pi, gap = (np.zeros((H + 1, S)) for _ in range(4))
+    counts = new_counts(table, sim)
+    r_up, r_low, rewards = (np.zeros((*counts.n.shape, *more)) for more in ((), (), (2,)))
+    _run(value, upper, lower, Q, pi, N, V_up, V_low, V_pi, gap, r_up, r_low, rewards, counts, sim, L, c, rng)
+    return value, upper, lower, Q, pi, N
 
-    for k in range(K):
+
+@kernel
+def _run(
+    value: Array,
+    upper: Array,
+    lower: Array,
+    Q: Array,
+    pi: IntArray,
+    N: IntArray,
+    V_up: Array,
+    V_low: Array,
+    V_pi: Array,
+    gap: Array,
+    r_up: Array,
+    r_low: Array,
+    rewards: Array,
+    counts: Counts,
+    sim: Simulator,
+    L: float,
+    c: float,
+    rng: np.random.Generator,
+) -> None:
+    """Run ``value.size`` episodes in place (all but `sim`)."""
+    H = pi.shape[0]
+    for k in range(value.size):
         # plan
-        top = _plan(Q, V_up, V_low, pi, counts, r_up, r_low, sim, L, c)
+        top = _plan(Q, V_up, V_low, gap, pi, counts, r_up, r_low, sim, L, c)
         if k == 0 or top >= 0:
             value[k] = policy_value(sim, pi, V_pi, H - 1 if k == 0 else top)  # measurement
         else:
@@ -211,7 +230,6 @@ def _euler(
             _bound_reward(r_up, r_low, rewards, counts, h, s, a, reward, L, c)
             N[h, s, a] += 1
             s = s_next
-    return value, upper, lower, Q, pi, N
 
 
 @kernel
@@ -245,6 +263,7 @@ def _plan(
     Q: Array,
     V_up: Array,
     V_low: Array,
+    gap: Array,
     pi: IntArray,
     counts: Counts,
     r_up: Array,
@@ -253,9 +272,11 @@ def _plan(
     L: float,
     c: float,
 ) -> int:
-    """Plan in place (`Q`, `V_up`, `V_low`, `pi`); return the last stage where `pi` changed, or -1."""
+    """Plan in place (`Q`, `V_up`, `V_low`, `pi`); return the last stage where `pi` changed, or -1.
+
+    `gap` (H + 1, S) is scratch: the squares of V_up - V_low.
+    """
     H, S, A = Q.shape
-    gap = np.zeros((H + 1, S))
     top = -1
     for h in range(H - 1, -1, -1):
         g = counts.table[h]

@@ -128,28 +128,47 @@ GUARANTEES = (
 )
 
 
-@kernel
 def _psrl(
     sim: Simulator, K: int, table: IntArray, lumped: bool, prior: float, rng: np.random.Generator
 ) -> tuple[Array, Array, IntArray, IntArray]:
     """Run K episodes; stage h counts in ``table[h]``, by the simulator's slots (by state: not `lumped`)."""
     H, S, A = sim.r.shape
-    G = table[-1] + 1
-    succ, stage = sim.succ, sim.stage
-    if not lumped:
-        succ, stage = _every_state(S, A), np.zeros(H, np.int64)
-    n_next = np.zeros((G, S, A, succ.shape[3]), np.int64)
-    wins = np.zeros((G, S, A, 2), np.int64)
-    weight = np.zeros(n_next.shape)
-    rest = np.zeros((G, S, A))
-    r = np.zeros((G, S, A))
-    N = np.zeros((H, S, A), np.int64)
+    G = int(table[-1]) + 1
+    succ, stage = (sim.succ, sim.stage) if lumped else (_every_state(S, A), np.zeros(H, np.int64))
     Q, pi = optimistic(sim)
-    V = np.zeros((H + 1, S))
-    V_pi = np.zeros((H + 1, S))
+    N = np.zeros((H, S, A), np.int64)
     value = np.empty(K)
+    V, V_pi, rest, r = (np.zeros(shape) for shape in ((H + 1, S), (H + 1, S), (G, S, A), (G, S, A)))
+    n_next, wins = np.zeros((G, S, A, succ.shape[3]), np.int64), np.zeros((G, S, A, 2), np.int64)
+    weight = np.zeros(n_next.shape)
+    _run(value, Q, pi, N, V, V_pi, n_next, wins, weight, rest, r, table, succ, stage, sim, lumped, prior, rng)
+    return value, Q, pi, N
 
-    for k in range(K):
+
+@kernel
+def _run(
+    value: Array,
+    Q: Array,
+    pi: IntArray,
+    N: IntArray,
+    V: Array,
+    V_pi: Array,
+    n_next: IntArray,
+    wins: IntArray,
+    weight: Array,
+    rest: Array,
+    r: Array,
+    table: IntArray,
+    succ: IntArray,
+    stage: IntArray,
+    sim: Simulator,
+    lumped: bool,
+    prior: float,
+    rng: np.random.Generator,
+) -> None:
+    """Run ``value.size`` episodes in place (all down to `r`)."""
+    H = pi.shape[0]
+    for k in range(value.size):
         _draw(weight, rest, r, n_next, wins, sim.mask, lumped, prior, rng)
         top = _plan(Q, V, pi, weight, rest, r, table, succ, stage, sim.mask)
         if k == 0 or top >= 0:
@@ -169,16 +188,11 @@ def _psrl(
             wins[g, s, a, 1 if rng.random() < reward else 0] += 1
             N[h, s, a] += 1
             s = s_next
-    return value, Q, pi, N
 
 
-@kernel
 def _every_state(S: int, A: int) -> IntArray:
     """Return successors for which slot s' is the state s', shape (1, S, A, S)."""
-    succ = np.empty((1, S, A, S), np.int64)
-    for s in range(S):
-        succ[:, :, :, s] = s
-    return succ
+    return np.tile(np.arange(S), (1, S, A, 1))
 
 
 @kernel

@@ -20,7 +20,7 @@ from eluder.core.results import OnlineResult
 from eluder.core.simulator import Simulator, reset, step, stochastic_policy_value
 from eluder.core.types import Array, IntArray
 from eluder.tabular.exploration._shared import episodic_simulator
-from eluder.tabular.exploration._stochastic import uniform_row, zero_q
+from eluder.tabular.exploration._stochastic import zero_q
 
 __all__ = ["random_policy"]
 
@@ -75,7 +75,6 @@ PAPER = Paper(
 GUARANTEES = (Guarantee(paper=PAPER, setting="baseline", statement="none: the regret is linear"),)
 
 
-@kernel
 def _random_policy(
     sim: Simulator, K: int, rng: np.random.Generator
 ) -> tuple[float, Array, IntArray, IntArray]:
@@ -83,17 +82,18 @@ def _random_policy(
     H, S, A = sim.r.shape
     Q, pi = zero_q(sim)
     N = np.zeros((H, S, A), np.int64)
-    w = np.zeros((H, S, A))
-    for h in range(H):
-        for s in range(S):
-            uniform_row(w[h, s], sim.mask[s], 1.0)
-    value = stochastic_policy_value(sim, w, np.zeros((H + 1, S)))  # measurement
+    w = np.array(np.broadcast_to(sim.mask / sim.mask.sum(axis=1, keepdims=True), (H, S, A)))
+    return _run(N, w, np.zeros((H + 1, S)), sim, K, rng), Q, pi, N
 
+
+@kernel
+def _run(N: IntArray, w: Array, V_w: Array, sim: Simulator, K: int, rng: np.random.Generator) -> float:
+    """Play K episodes of the policy `w` and count in place (`N`); return its value."""
     for _ in range(K):
         # act
         s = reset(sim, rng)
-        for h in range(H):
+        for h in range(w.shape[0]):
             a = sample(w[h, s], rng)
             N[h, s, a] += 1
             s, _, _ = step(sim, h, s, a, rng)
-    return value, Q, pi, N
+    return stochastic_policy_value(sim, w, V_w)  # measurement

@@ -65,14 +65,10 @@ def stage_table(mdp: EpisodicMDP, stationary: bool, *, knows_r: bool = False) ->
     return np.zeros(mdp.H, np.int64) if stationary else np.arange(mdp.H)
 
 
-@kernel
 def new_counts(table: IntArray, sim: Simulator) -> Counts:
     """Return counts of zero."""
-    S, A, B = sim.prob.shape[1:]
-    G = table[-1] + 1
-    return Counts(
-        table, np.zeros((G, S, A), np.int64), np.zeros((G, S, A, B), np.int64), np.zeros((G, S, A, B))
-    )
+    shape = (int(table[-1]) + 1, *sim.prob.shape[1:])
+    return Counts(table, np.zeros(shape[:-1], np.int64), np.zeros(shape, np.int64), np.zeros(shape))
 
 
 @kernel
@@ -122,18 +118,11 @@ def greedy(q: Array) -> int:
     return best
 
 
-@kernel
 def optimistic(sim: Simulator) -> tuple[Array, IntArray]:
     """Return Q = H - h where an action is available, -inf elsewhere, and its greedy policy."""
-    H, S, A = sim.r.shape
-    Q = np.empty((H, S, A))
-    pi = np.empty((H, S), np.int64)
-    for h in range(H):
-        for s in range(S):
-            for a in range(A):
-                Q[h, s, a] = H - h if sim.mask[s, a] else -np.inf
-            pi[h, s] = greedy(Q[h, s])
-    return Q, pi
+    H = sim.stage.size
+    Q = np.where(sim.mask, (H - np.arange(float(H)))[:, None, None], -np.inf)
+    return Q, Q.argmax(axis=-1)
 
 
 @kernel

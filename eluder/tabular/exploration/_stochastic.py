@@ -10,19 +10,10 @@ from eluder.tabular.exploration._shared import greedy
 __all__ = ["decayed", "repair_mixture_value", "td_update", "uniform_row", "zero_q"]
 
 
-@kernel
 def zero_q(sim: Simulator) -> tuple[Array, IntArray]:
     """Return Q = 0 where an action is available, -inf elsewhere, and its greedy policy."""
-    H, S, A = sim.r.shape
-    Q = np.zeros((H, S, A))
-    pi = np.zeros((H, S), np.int64)
-    for h in range(H):
-        for s in range(S):
-            for a in range(A):
-                if not sim.mask[s, a]:
-                    Q[h, s, a] = -np.inf
-            pi[h, s] = greedy(Q[h, s])
-    return Q, pi
+    Q = np.where(np.broadcast_to(sim.mask, sim.r.shape), 0.0, -np.inf)
+    return Q, Q.argmax(axis=-1)
 
 
 @kernel

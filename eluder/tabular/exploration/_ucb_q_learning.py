@@ -193,15 +193,14 @@ def _ucb_q_learning(
     `moments` holds, for each (h, s, a), the sums mu and sigma of V[h+1] and its square, and the last beta.
     """
     H, S, A = Q.shape
-    path = np.zeros(H, np.int64)
     for k in range(value.size):
-        measure(log, sim, pi, path, k, value)  # measurement
+        measure(log, sim, pi, k, value)  # measurement
         upper[k] = initial_value(sim, V)
 
         # act
         s = reset(sim, rng)
         for h in range(H):
-            path[h] = s
+            log.path[h] = s
             a = pi[h, s]
             s_next, reward, _ = step(sim, h, s, a, rng)
 

@@ -151,7 +151,7 @@ def correction_term(n: int, S: int, A: int, H: int, L: float) -> float:
     """Return min(100^2 H^3 S^2 A L^2 / n, H^2) for a state visited n times at a stage; H^2 if never."""
     if n == 0:
         return float(H * H)
-    return min(1e4 * H**3 * S**2 * A * L**2 / n, float(H * H))
+    return min(1e4 * (H * H * H) * (S * S) * A * (L * L) / n, float(H * H))
 
 
 def bound_hoeffding(S: int, A: int, H: int, K: int, delta: float) -> float:
@@ -204,7 +204,6 @@ GUARANTEES = (
 )
 
 
-@kernel
 def _ucbvi(
     sim: Simulator,
     K: int,
@@ -216,17 +215,36 @@ def _ucbvi(
 ) -> tuple[Array, Array, Array, IntArray, IntArray]:
     """Run K episodes; stage h counts in ``table[h]``."""
     H, S, A = sim.r.shape
-    counts = new_counts(table, sim)
-    N = np.zeros((H, S, A), np.int64)
-    visits = np.zeros((H + 1, S), np.int64)
-    W = np.full((H + 1, S), correction_term(0, S, A, H, L))
     Q, pi = optimistic(sim)
-    V = np.zeros((H + 1, S))
-    V_pi = np.zeros((H + 1, S))
-    value = np.empty(K)
-    upper = np.empty(K)
+    N = np.zeros((H, S, A), np.int64)
+    value, upper = np.empty(K), np.empty(K)
+    V, V_pi, visits = np.zeros((H + 1, S)), np.zeros((H + 1, S)), np.zeros((H + 1, S), np.int64)
+    W = np.full((H + 1, S), float(H * H))
+    _run(value, upper, Q, pi, N, V, V_pi, visits, W, new_counts(table, sim), sim, bernstein, L, c, rng)
+    return value, upper, Q, pi, N
 
-    for k in range(K):
+
+@kernel
+def _run(
+    value: Array,
+    upper: Array,
+    Q: Array,
+    pi: IntArray,
+    N: IntArray,
+    V: Array,
+    V_pi: Array,
+    visits: IntArray,
+    W: Array,
+    counts: Counts,
+    sim: Simulator,
+    bernstein: bool,
+    L: float,
+    c: float,
+    rng: np.random.Generator,
+) -> None:
+    """Run ``value.size`` episodes in place (all but `sim`); ``W[h, s]`` is the `correction_term`."""
+    H, S, A = Q.shape
+    for k in range(value.size):
         # plan
         top = _plan(Q, V, pi, counts, W, sim, bernstein, L, c)
         if k == 0 or top >= 0:
@@ -247,7 +265,6 @@ def _ucbvi(
             visits[h + 1, s_next] += 1
             W[h + 1, s_next] = correction_term(visits[h + 1, s_next], S, A, H, L)
             s = s_next
-    return value, upper, Q, pi, N
 
 
 @kernel

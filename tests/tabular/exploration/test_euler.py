@@ -62,7 +62,7 @@ def test_plan_equals_definition(stationary):
                 _bound_reward(r_up, r_low, sums, counts, h, s, a, x, L, c)
     Q = np.where(mdp.mask, (H - np.arange(H))[:, None, None], -np.inf).astype(float)
     V_up, V_low, pi = np.zeros((H + 1, S)), np.zeros((H + 1, S)), np.zeros((H, S), np.int64)
-    _plan(Q, V_up, V_low, pi, counts, r_up, r_low, sim, L, c)
+    _plan(Q, V_up, V_low, np.zeros_like(V_up), pi, counts, r_up, r_low, sim, L, c)
     by_stage = [rewards[g] for g in tables]
     slow = naive.euler_plan(naive.dense_counts(n_next, sim)[tables], by_stage, H, L, c)
     np.testing.assert_allclose(Q, slow[0])
