@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import ArrayLike
 
+from eluder.core import checks
 from eluder.core.problems import DiscountedMDP, EpisodicMDP
 from eluder.core.types import IntArray
 
@@ -45,8 +46,8 @@ def to_gymnasium(
     Raises
     ------
     ValueError
-        If `problem` is not a problem, `layout` does not hold each state at most once, or `render_mode` is
-        unknown or needs a layout.
+        If `problem` is not a problem or has Bernoulli rewards outside [0, 1], `layout` does not hold each
+        state at most once, or `render_mode` is unknown or needs a layout.
 
     Notes
     -----
@@ -78,6 +79,8 @@ class TabularEnv(gymnasium.Env):  # type: ignore[misc]
             raise ValueError(
                 f"problem must be an EpisodicMDP or a DiscountedMDP, got {type(problem).__name__}"
             )
+        if problem.bernoulli:
+            checks.finite("r", problem.r, problem.r.shape, 0.0, 1.0)
         self.problem = problem
         S, A = problem.mask.shape
         self.layout = None if layout is None else _layout(layout, S)
@@ -132,7 +135,7 @@ class TabularEnv(gymnasium.Env):  # type: ignore[misc]
         if not self.action_space.contains(action):
             raise ValueError(f"action must be in 0, ..., {self.action_space.n - 1}, got {action!r}")
         r = self.problem.r[self._stage] if self.problem.r.ndim == 3 else self.problem.r
-        reward = float(r[self._state, action])
+        reward = float(r[self._state, int(action)])
         if self.problem.bernoulli:
             reward = float(self.np_random.random() < reward)
         self._state = self._draw(*self._row(self._state, action))

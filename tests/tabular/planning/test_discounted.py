@@ -187,11 +187,11 @@ def test_too_small_a_tolerance_is_said(planner):
 
 @pytest.mark.parametrize("planner", ["value_iteration", "gauss_seidel"])
 def test_periodic_problems_near_one(planner):
-    """A large constant in V costs digits: here the residual then cycles for ever above 1e-6."""
-    mdp = random_discounted(10, 2, 0.9995, 2, branching=1)
-    result = PLANNERS[planner](mdp, tol=2e-8, max_iter=60_000)
+    """A large constant in V costs digits: here the certificate then stops at 7e-8 for ever."""
+    mdp = random_discounted(10, 2, 0.999, 2, branching=1)
+    result = PLANNERS[planner](mdp, tol=1e-8, max_iter=60_000)
     assert result.status == "converged"
-    assert np.abs(result.V - policy_iteration(mdp).V).max() <= result.gap + 1e-8
+    assert np.abs(result.V - policy_iteration(mdp).V).max() <= 2e-8
 
 
 @pytest.mark.parametrize("form", ["primal", "dual"])
