@@ -61,7 +61,6 @@ def warn_if_cut(cut: int, name: str) -> Any:
         )
 
 
-@kernel
 def memory(sim: Simulator) -> Memory:
     """Return an empty memory."""
     _, S, A, B = sim.prob.shape

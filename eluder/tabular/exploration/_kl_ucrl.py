@@ -29,6 +29,8 @@ plain value iteration would not stop; the certificate, the span of the change, i
 are taken at max(T, 2).
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from eluder.core import checks
@@ -139,51 +141,81 @@ GUARANTEES = (
 )
 
 
-@kernel
 def _kl_ucrl(
     sim: Simulator, T: int, C_R: float, C_P: float, rng: np.random.Generator
 ) -> tuple[Array, Array, Array, IntArray, IntArray, int]:
     """Run T steps; the last number counts the plans that stopped at the largest number of sweeps."""
-    _, S, A = sim.r.shape
+    S, A = sim.mask.shape
     m = memory(sim)
-    Q = np.empty((S, A))
-    pi = np.zeros(S, np.int64)
-    v = np.empty(S, np.int64)
-    value = np.empty(T)
-    upper = np.empty(T)
+    value, upper, Q = np.empty(T), np.empty(T), np.empty((S, A))
+    pi, v = np.zeros(S, np.int64), np.zeros(S, np.int64)
+    cut = _run(value, upper, Q, pi, m, v, work(sim), sim, C_R, C_P, rng)
+    return value, upper, Q, pi, m.N, cut
+
+
+class Work(NamedTuple):
+    """Scratch of `_extended_value_iteration`: u (S,), PV (S, A), r_up (S, A), P_hat (S, A, B)."""
+
+    u: Array
+    PV: Array
+    r_up: Array
+    P_hat: Array
+
+
+def work(sim: Simulator) -> Work:
+    """Return empty scratch."""
+    S, A, B = sim.prob.shape[1:]
+    return Work(np.empty(S), np.empty((S, A)), np.empty((S, A)), np.empty((S, A, B)))
+
+
+@kernel
+def _run(
+    value: Array,
+    upper: Array,
+    Q: Array,
+    pi: IntArray,
+    m: Memory,
+    v: IntArray,
+    scratch: Work,
+    sim: Simulator,
+    C_R: float,
+    C_P: float,
+    rng: np.random.Generator,
+) -> int:
+    """Run ``T = value.size`` steps in place (all down to `scratch`); return how many plans were cut."""
+    T = value.size
     s = reset(sim, rng)
     t = 0
     cut = 0
 
     while t < T:
         # plan
-        gain, done = _extended_value_iteration(Q, pi, m, C_R, C_P, sim, 1.0 / np.sqrt(t + 1))
+        gain, done = _extended_value_iteration(Q, pi, m, scratch, C_R, C_P, sim, 1.0 / np.sqrt(t + 1))
         cut += not done
 
         # act, update
         start = t
         s, t = play_episode(sim, pi, m, v, s, start, value, rng)
         upper[start:t] = gain
-    return value, upper, Q, pi, m.N, cut
+    return cut
 
 
 @kernel
 def _extended_value_iteration(
-    Q: Array, pi: IntArray, m: Memory, C_R: float, C_P: float, sim: Simulator, tol: float
+    Q: Array, pi: IntArray, m: Memory, scratch: Work, C_R: float, C_P: float, sim: Simulator, tol: float
 ) -> tuple[float, bool]:
     """Plan in place (`Q`, `pi`); return an upper bound on the optimistic gain, within `tol` of it."""
     S, A, B = m.n_next.shape
-    P_hat = np.zeros((S, A, B))
-    r_up = np.ones((S, A))
+    u, PV, r_up, P_hat = scratch
     for s in range(S):
+        u[s] = 0.0
         for a in range(A):
+            r_up[s, a] = 1.0
             n = m.N[s, a]
             if n > 0:
                 r_up[s, a] = min(1.0, m.reward[s, a] / n + C_R / np.sqrt(n))
                 for i in range(B):
                     P_hat[s, a, i] = m.n_next[s, a, i] / n
-    u = np.zeros(S)
-    PV = np.empty((S, A))
     for _ in range(MAX_SWEEPS):
         top = u[np.argmax(u)]
         for s in range(S):

@@ -37,6 +37,7 @@ from eluder.core.simulator import Simulator, reset
 from eluder.core.types import Array, IntArray
 from eluder.tabular.exploration._average_reward import (
     MAX_SWEEPS,
+    Memory,
     average_simulator,
     backup,
     memory,
@@ -169,22 +170,53 @@ def columns(sim: Simulator) -> Columns:
     return Columns(start, used[order] // B, used[order] % B)
 
 
-@kernel
 def _ucrl2(
     sim: Simulator, col: Columns, T: int, delta: float, rng: np.random.Generator
 ) -> tuple[Array, Array, Array, IntArray, IntArray, int]:
     """Run T steps; the last number counts the plans that stopped at the largest number of sweeps."""
     _, S, A = sim.r.shape
     m = memory(sim)
-    Q = np.empty((S, A))
-    u = np.empty(S)
-    pi = np.zeros(S, np.int64)
-    r_up = np.empty((S, A))
-    d = np.empty((S, A))
-    P_hat = np.empty(col.pair.size)
-    v = np.empty(S, np.int64)
-    value = np.empty(T)
-    upper = np.empty(T)
+    value, upper, P_hat = np.empty(T), np.empty(T), np.empty(col.pair.size)
+    pi, v = np.zeros(S, np.int64), np.zeros(S, np.int64)
+    Q, r_up, d = np.empty((S, A)), np.empty((S, A)), np.empty((S, A))
+    cut = _run(value, upper, Q, pi, m, v, r_up, P_hat, d, work(S, A), sim, col, delta, rng)
+    return value, upper, Q, pi, m.N, cut
+
+
+class Work(NamedTuple):
+    """Scratch of `_extended_value_iteration`: u (S,), PV (S, A), left (S * A,), order (S,)."""
+
+    u: Array
+    PV: Array
+    left: Array
+    order: IntArray
+
+
+def work(S: int, A: int) -> Work:
+    """Return empty scratch."""
+    return Work(np.empty(S), np.empty((S, A)), np.empty(S * A), np.empty(S, np.int64))
+
+
+@kernel
+def _run(
+    value: Array,
+    upper: Array,
+    Q: Array,
+    pi: IntArray,
+    m: Memory,
+    v: IntArray,
+    r_up: Array,
+    P_hat: Array,
+    d: Array,
+    scratch: Work,
+    sim: Simulator,
+    col: Columns,
+    delta: float,
+    rng: np.random.Generator,
+) -> int:
+    """Run ``T = value.size`` steps in place (all down to `scratch`); return how many plans were cut."""
+    S, A = Q.shape
+    T = value.size
     s = reset(sim, rng)
     t = 0
     cut = 0
@@ -199,33 +231,33 @@ def _ucrl2(
         for e in range(P_hat.size):
             i, a = col.pair[e] // A, col.pair[e] % A
             P_hat[e] = m.n_next[i, a, col.slot[e]] / max(1, m.N[i, a])
-        gain, done = _extended_value_iteration(Q, u, pi, r_up, P_hat, d, sim, col, 1.0 / np.sqrt(t + 1))
+        gain, done = _extended_value_iteration(Q, pi, r_up, P_hat, d, scratch, sim, col, 1.0 / np.sqrt(t + 1))
         cut += not done
 
         # act, update
         start = t
         s, t = play_episode(sim, pi, m, v, s, start, value, rng)
         upper[start:t] = gain
-    return value, upper, Q, pi, m.N, cut
+    return cut
 
 
 @kernel
 def _extended_value_iteration(
     Q: Array,
-    u: Array,
     pi: IntArray,
     r_up: Array,
     P_hat: Array,
     d: Array,
+    scratch: Work,
     sim: Simulator,
     col: Columns,
     tol: float,
 ) -> tuple[float, bool]:
-    """Plan in place (`Q`, `u`, `pi`); return an upper bound on the optimistic gain, within `tol` of it."""
-    PV = np.empty(d.shape)
-    left = np.empty(d.size)
-    order = np.arange(u.size)
-    u[:] = 0.0
+    """Plan in place (`Q`, `pi`); return an upper bound on the optimistic gain, within `tol` of it."""
+    u, PV, left, order = scratch
+    for s in range(u.size):
+        u[s] = 0.0
+        order[s] = s
     for _ in range(MAX_SWEEPS):
         _sort(order, u)
         _kind_expectations(PV.reshape(-1), left, P_hat, d.reshape(-1), u, order, col)

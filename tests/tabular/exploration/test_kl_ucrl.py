@@ -17,6 +17,7 @@ from eluder.tabular.exploration._kl_ucrl import (
     kl_expectation,
     reward_constant,
     transition_constant,
+    work,
 )
 from tests.instances import random_discounted
 from tests.tabular.exploration import naive_average
@@ -126,7 +127,7 @@ def test_extended_value_iteration_equals_definition():
     reward = rng(2).random((4, 2)) * N * 0.8
     C_R, C_P = 0.5, 2.0
     Q, pi = np.empty((4, 2)), np.zeros(4, np.int64)
-    gain, done = _extended_value_iteration(Q, pi, Memory(N, n_next, reward), C_R, C_P, sim, 1e-8)
+    gain, done = _extended_value_iteration(Q, pi, Memory(N, n_next, reward), work(sim), C_R, C_P, sim, 1e-8)
 
     dense = np.zeros((4, 2, 4))
     for s, a, i in np.ndindex(n_next.shape):
@@ -168,7 +169,8 @@ def test_periodic_optimistic_problem_converges():
     N = np.full((2, 1), 10**6)
     m = Memory(N, N[..., None].copy(), mdp.r * N)
     Q, pi = np.empty((2, 1)), np.zeros(2, np.int64)
-    gain, done = _extended_value_iteration(Q, pi, m, 0.0, 1e-9, simulator(mdp), 1e-6)
+    sim = simulator(mdp)
+    gain, done = _extended_value_iteration(Q, pi, m, work(sim), 0.0, 1e-9, sim, 1e-6)
     assert done
     assert np.isclose(gain, 0.5, atol=1e-5)
 

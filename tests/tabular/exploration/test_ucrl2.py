@@ -19,6 +19,7 @@ from eluder.tabular.exploration._ucrl2 import (
     columns,
     reward_radius,
     transition_radius,
+    work,
 )
 from tests.instances import random_discounted, random_episodic
 from tests.tabular.exploration import naive_average
@@ -82,8 +83,8 @@ def test_extended_value_iteration_equals_definition():
     r_up = rng(2).random((4, 2))
     d = rng(3).random((4, 2)) * 0.5
     d[0, 0] = 2.5
-    Q, u, pi = np.empty((4, 2)), np.full(4, np.nan), np.zeros(4, np.int64)
-    gain, done = _extended_value_iteration(Q, u, pi, r_up, P_hat, d, sim, col, 1e-3)
+    Q, pi, scratch = np.empty((4, 2)), np.zeros(4, np.int64), work(4, 2)
+    gain, done = _extended_value_iteration(Q, pi, r_up, P_hat, d, scratch, sim, col, 1e-3)
     naive, naive_gain = naive_average.extended_value_iteration(
         r_up, dense, d, mdp.mask, 1e-3, naive_average.l1_expectation
     )
