@@ -121,6 +121,17 @@ def test_a_state_entered_only_at_the_end_becomes_absorbing():
     assert starts_there.P.shape == (4, 2, 4)
 
 
+def test_what_does_not_decide_whether_a_state_is_absorbing():
+    """A step of the end to itself is none into it, and what has no probability never happens."""
+    P = {
+        0: {0: [(1.0, 1, 1.0, True), (0.0, 0, 0.0, True)]},
+        1: {0: [(1.0, 1, 7.0, False), (0.0, 0, 0.0, True)]},
+    }
+    mdp = from_gymnasium(two_rooms(P=P, initial_state_distrib=[1.0, 0.0]), gamma=0.9)
+    np.testing.assert_array_equal(mdp.P[:, 0], [[0, 1], [0, 1]])
+    np.testing.assert_array_equal(mdp.r, [[1], [0]])
+
+
 def test_action_mask_of_taxi():
     env = gymnasium.make("Taxi-v4").unwrapped
     mdp = from_gymnasium(env, gamma=0.9)
