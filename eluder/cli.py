@@ -5,6 +5,7 @@ Heavy imports wait until the arguments are parsed.
 
 import argparse
 import contextlib
+import io
 import os
 import re
 import sys
@@ -53,6 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from eluder.experiments import FailedCells
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # not None, as where the caller closed it
+            stream.reconfigure(errors="backslashreplace")  # labels that the terminal cannot write
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_: print(f"eluder: warning: {message}", file=sys.stderr)
         try:
@@ -72,7 +76,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(
                 "\neluder: interrupted; finished cells are kept, the same command continues", file=sys.stderr
             )
-            sys.stdout.flush()
+            if sys.stdout is not None:
+                sys.stdout.flush()
             sys.stderr.flush()
             os._exit(130)  # not waiting for the cells that still run in threads
     return 0
@@ -83,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(name: str, call: Callable[..., None], text: str) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=text, description=text)
+        sub = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
         sub.set_defaults(call=call)
         return sub
 
@@ -111,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     what = command("list", _list, "List algorithms with their setting, guarantee and paper.")
     what.add_argument("what", nargs="?", default="algorithms", choices=("algorithms", "problems", "studies"))
 
-    report = command("report", _report, "Write regret.png and report.html of a finished or running study.")
+    report = command("report", _report, "Write the figures and report.html of a finished or running study.")
     report.add_argument("directory", type=Path)
 
     solve = command(
@@ -147,6 +152,7 @@ def literal(text: str) -> Any:
 
 def _run(arguments: argparse.Namespace, _: list[str]) -> None:
     from eluder.experiments import FailedCells, load, run
+    from eluder.experiments.runner import scored
 
     study = _study(arguments)
     out = arguments.out or Path("runs") / study.name
@@ -163,10 +169,13 @@ def _run(arguments: argparse.Namespace, _: list[str]) -> None:
         )
     except FailedCells as error:
         table, failure = load(out), error
-    if not table.cells.empty:
+    if table.cells.empty:
+        i, n = arguments.shard or (0, 1)
+        print(f"{out} has no finished cell yet{f': shard {i}/{n} holds none' if n > 1 else ''}")
+    else:
         _show(table, out, arguments.report)
         if study.score is not None:
-            print(f"\n{study.score(table.cells).to_string()}")
+            print(f"\n{scored(study, table).to_string()}")
     if failure is not None:
         raise failure
 
@@ -206,7 +215,7 @@ def _config(path: Path) -> Any:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not TOML: {error}") from None
     for key, value in data.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and key != "budget":
             yield from ((f"{key}.{parameter}", x) for parameter, x in value.items())
         else:
             refuse_unknown(f"key in {path.name}:", [key], ("seeds", "budget", "epsilons", "name"))
@@ -221,20 +230,27 @@ def _report(arguments: argparse.Namespace, _: list[str]) -> None:
 
 def _show(table: Any, out: Path, draw: bool) -> None:
     """Print the summary; write regret.png and report.html."""
-    from eluder.experiments._summary import format_summary, summary
+    from eluder.experiments import format_summary, plot_profile, plot_regret, summary, write_report
 
     if table.cells.empty:
         raise ValueError(f"{out} has no finished cell yet")
     print(format_summary(summary(table)))
     files = [out / "table.csv"]
     if draw:
-        from eluder.experiments.plot import plot_regret
-        from eluder.experiments.report import write_report
-
-        files += [out / "regret.png", out / "report.html"]
-        plot_regret(table).savefig(files[1], dpi=150)
-        write_report(table, files[2])
+        files.append(out / "regret.png")
+        plot_regret(table).savefig(files[-1], dpi=150)
+        if _comparable(table.cells):
+            files.append(out / "profile.png")
+            plot_profile(table).savefig(files[-1], dpi=150)
+        files.append(write_report(table, out / "report.html"))
     print(f"\n{len(table.cells)} cells in {', '.join(map(str, files))}")
+
+
+def _comparable(cells: Any) -> bool:
+    """Say whether at least two algorithms have runs on each of at least two problems."""
+    problems = cells.groupby("algorithm")["problem"].nunique()
+    everywhere = problems == cells["problem"].nunique()
+    return bool(problems.max() > 1 and everywhere.sum() > 1)
 
 
 # --- list ---

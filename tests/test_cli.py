@@ -1,5 +1,6 @@
 """The command line: what it prints, what it refuses, and that refusing is one line."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -143,6 +144,8 @@ def test_shards_and_no_resume(study, tmp_path, capsys):
         (["run", "STUDY", "--executor", "cloud"], "executor must be threads, processes or dask:"),
         (["run", "STUDY", "--config", "BAD"], "unknown key in bad.toml: 'seed', did you mean 'seeds'?"),
         (["run", "STUDY", "--config", "nowhere.toml"], "nowhere.toml"),
+        (["run", "STUDY", "--seed", "3"], "unrecognized arguments: --seed 3"),
+        (["solve", "river_swim", "--s", "6", "--H", "3"], "unknown option for river_swim: 's'"),
         (["run", "STUDY", "--sed", "3"], "unrecognized arguments: --sed 3"),
         (["run"], "the following arguments are required: study"),
         (["fly"], "invalid choice: 'fly'"),
@@ -204,6 +207,48 @@ def test_list_names_every_algorithm_with_its_paper(capsys):
     assert "Azar, Osband, Munos. Minimax regret bounds for reinforcement learning. ICML, 2017." in text
     assert "river_swim" in go(capsys, "list", "problems")[1]
     assert go(capsys, "list", "studies")[1] == "quickstart\n"
+
+
+def test_a_shard_without_cells_says_so(study, tmp_path, capsys):
+    words = ["run", study, "--out", tmp_path / "out", "--quiet", "--shard", "9/20"]
+    code, text, _ = go(capsys, *words)
+    assert code == 0
+    assert text == f"{tmp_path / 'out'} has no finished cell yet: shard 9/20 holds none\n"
+
+
+def test_budgets_by_problem_in_a_file_of_changes(study, tmp_path, capsys):
+    (tmp_path / "changes.toml").write_text("[budget]\nRiver = 40\n")
+    words = ["--out", tmp_path / "out", "--no-report", "--quiet", "--config", tmp_path / "changes.toml"]
+    assert go(capsys, "run", study, *words)[0] == 0
+    assert load(tmp_path / "out").config["budget"] == {"River": 40}
+
+
+def test_two_problems_give_a_profile(study, tmp_path, capsys):
+    two = STUDY.replace("}\nalg", ', "Lake": ("gymnasium", {"id": "FrozenLake-v1", "H": 5})}\nalg', 1)
+    study.write_text(two)
+    code, text, errors = go(capsys, "run", study, "--out", tmp_path / "out", "--quiet")
+    assert code == 0, errors
+    assert "profile.png" in text
+    assert (tmp_path / "out" / "profile.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_labels_that_the_terminal_cannot_write(study, tmp_path):
+    study.write_text(STUDY.replace('"Q"', '"Q\u00e9"'), encoding="utf-8")
+    words = [
+        sys.executable,
+        "-m",
+        "eluder.cli",
+        "run",
+        study,
+        "--out",
+        tmp_path / "out",
+        "--quiet",
+        "--no-report",
+    ]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    done = subprocess.run(words, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert "Q\\xe9" in done.stdout
 
 
 def test_report_of_a_finished_run(study, tmp_path, capsys):

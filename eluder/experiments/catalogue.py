@@ -234,7 +234,10 @@ def check_problem(who: str, function: Function, label: str, problem: Any) -> Non
     Traceback (most recent call last):
     ValueError: ucbvi needs EpisodicMDP, Loop is DiscountedMDP: H makes the former
     """
-    wanted = typing.get_type_hints(function).get(next(iter(inspect.signature(function).parameters)))
+    parameters = list(inspect.signature(function).parameters)
+    if not parameters:
+        raise ValueError(f"{who} must take a problem, {function!r} takes nothing")
+    wanted = typing.get_type_hints(function).get(parameters[0])
     if isinstance(wanted, type) and not isinstance(problem, wanted):
         kind = type(problem).__name__
         make = {"EpisodicMDP": "H", "DiscountedMDP": "gamma"}.get(wanted.__name__, "another constructor")

@@ -79,6 +79,12 @@ def sample_complexity(result: OnlineResult, mdp: EpisodicMDP, eps: float) -> int
     ValueError
         If `eps` is not positive, or `mdp` is not episodic.
 
+    Notes
+    -----
+    The future is that of the run: a policy that is eps-optimal only in the last few episodes counts as
+    reached, so a number close to K is a lower bound on what a longer run would show. PAC theorems count
+    the episodes whose policy is not eps-optimal, which is at most this number.
+
     Examples
     --------
     >>> import numpy as np

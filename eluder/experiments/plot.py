@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["PALETTE", "plot_profile", "plot_regret"]
+__all__ = ["plot_profile", "plot_regret"]
 
 # Okabe and Ito's colours, which readers with any colour vision tell apart; the yellow is darkened.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6BB1", "#4D4D4D", "#B5A300")
@@ -152,6 +152,7 @@ def plot_profile(table: Table, *, num_tau: int = 200) -> "Figure":
         figure, axes = _grid(1, 1)
         ax = axes[0][0]
         ends = []
+        handles = {}
         for label, ratio in ratios.items():
             profile = stats.stratified_bootstrap(
                 lambda x: stats.performance_profile(x, -tau[::-1])[..., ::-1],
@@ -161,7 +162,7 @@ def plot_profile(table: Table, *, num_tau: int = 200) -> "Figure":
             )
             colour, dash = look[label]
             ax.fill_between(tau, profile.low, profile.high, color=colour, alpha=0.13, linewidth=0)
-            ax.plot(tau, profile.estimate, color=colour, linestyle=dash, label=label)
+            handles[label] = ax.plot(tau, profile.estimate, color=colour, linestyle=dash)[0]
             half = tau[np.argmax(profile.estimate >= 0.5)]
             ends.append((float(half), label, colour))
         ax.set_xscale("log")
@@ -174,7 +175,6 @@ def plot_profile(table: Table, *, num_tau: int = 200) -> "Figure":
         ax.set_ylabel("fraction of runs within the factor")
         ax.set_title("Performance profile")
         order = [label for _, label, _ in sorted(ends)]
-        handles = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
         legend = ax.legend(
             [handles[n] for n in order], order, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False
         )

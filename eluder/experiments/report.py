@@ -18,7 +18,6 @@ from eluder.experiments._summary import (
     FOOTNOTE,
     Group,
     declared_cells,
-    format_summary,
     groups,
     interval_text,
     plain_number,
@@ -27,7 +26,7 @@ from eluder.experiments._summary import (
 from eluder.experiments.stats import Interval
 from eluder.experiments.store import Table, load, write
 
-__all__ = ["format_summary", "summary", "write_report"]
+__all__ = ["write_report"]
 
 COLOURS = 9  # of report.css
 DASHES = ("", "9 4", "3 4")  # of a first, second and third round through the colours

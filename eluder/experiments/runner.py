@@ -46,6 +46,7 @@ from typing import Any
 
 import numba
 import numpy as np
+import pandas as pd
 
 import eluder
 from eluder.core import checks
@@ -132,6 +133,7 @@ def run(
     mine = _shard(cells(config), shard)
     todo = [cell for cell in mine if not resume or store.read_cell(out, cell) is None]
     store.refuse_changes(out, config)
+    store.sweep(out)
     theories = {_pair(cell): theory(cell) for cell in cells({**config, "seeds": 1})}
 
     executor = _default(study) if executor is None else executor
@@ -145,12 +147,25 @@ def run(
             if statement is not None:
                 store.write(store.theory_file(out, *names), store.to_json(statement))
         failed = _run_all(todo, out, pool, bar)
+    store.request(out, config)  # again: another study may have taken the directory before a cell was finished
     table = store.consolidate(out)
-    if study.score is not None:
-        store.write(out / "score.csv", study.score(table.cells).to_csv().encode())
+    if study.score is not None and not table.cells.empty:
+        store.write(out / "score.csv", scored(study, table).to_csv().encode())
     if failed:
         raise FailedCells(f"{len(failed)} of {len(mine)} cells failed: {'; '.join(failed)}")
     return table
+
+
+def scored(study: Study, table: store.Table) -> "pd.DataFrame | pd.Series[Any]":
+    """Return what the study's score makes of its cells; an error says that they are stored."""
+    assert study.score is not None
+    try:
+        result = study.score(table.cells)
+    except Exception as error:
+        raise ValueError(f"score: {type(error).__name__}: {error}; all cells are stored") from error
+    if not isinstance(result, pd.DataFrame | pd.Series):
+        raise ValueError(f"score must return a DataFrame, got {result!r}; all cells are stored")
+    return result
 
 
 def _shard(every: list[Cell], shard: tuple[int, int] | None) -> list[Cell]:
@@ -172,7 +187,7 @@ def _default(study: Study) -> str:
 @contextlib.contextmanager
 def _bar(total: int, done: int, progress: bool) -> Iterator[Any]:
     """Show a progress bar; take it away again if the study is refused."""
-    from tqdm.auto import tqdm
+    from tqdm import tqdm  # not tqdm.auto, which warns in notebooks without ipywidgets
 
     with tqdm(total=total, initial=done, disable=not progress, unit="cell", file=sys.stderr) as bar:
         try:
@@ -191,13 +206,15 @@ def _run_all(todo: list[Cell], out: Path, pool: Executor, bar: Any) -> list[str]
         for future in as_completed(waiting):
             cell = waiting[future]
             try:
-                store.write_cell(out, cell, *future.result())
+                record, provenance = future.result()
             except BrokenExecutor:  # a worker died, and with it all that wait: the next call goes on
                 raise
             except Exception as error:
                 failed.append(f"{' / '.join(_pair(cell))} / seed {cell['seed']}")
                 trace = "".join(traceback.format_exception(error))
                 bar.write(f"{failed[-1]} failed{_once(trace, traces)}", file=sys.stderr)
+            else:
+                store.write_cell(out, cell, record, provenance)  # a full disk stops the run
             bar.update()
     finally:
         for future in waiting:

@@ -12,11 +12,13 @@ A cell's file is named by the hash of its specification, so several runs can fil
 file appears at once by renaming, and whoever writes it writes the same bytes.
 """
 
+import contextlib
 import importlib.util
 import io
 import json
 import os
 import tempfile
+import time
 import warnings
 import zipfile
 import zlib
@@ -44,6 +46,7 @@ UNREADABLE = (
     zlib.error,
 )
 CELL = ["problem", "algorithm", "seed"]
+DAY = 86_400.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +100,14 @@ def write(path: Path, data: bytes) -> None:
         os.close(folder)
 
 
+def sweep(out: Path) -> None:
+    """Remove what runs that were killed in the middle of a write left, once it is a day old."""
+    for path in out.glob("**/.*.tmp"):
+        with contextlib.suppress(OSError):  # another run removed it
+            if time.time() - path.stat().st_mtime > DAY:
+                path.unlink()
+
+
 def to_json(data: Any) -> bytes:
     """Return plain data as indented JSON."""
     return (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode()
@@ -130,7 +141,12 @@ def read_cell(out: Path, cell: Cell) -> tuple[Record, dict[str, Any]] | None:
             raise ValueError("it holds another cell")
         if not record["k"].shape == record["regret"].shape or record["k"][-1] != cell["budget"]:
             raise ValueError("its curve is not whole")
+        if not np.isfinite(record["regret"]).all():
+            raise ValueError("its regret is not finite")
+        if record["sample_complexity"].shape != (len(cell["epsilons"]),):
+            raise ValueError("its sample complexities are not those asked for")
         provenance = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        float(provenance["seconds"])
     except UNREADABLE as error:
         warnings.warn(f"{path} is not a finished cell, it counts as missing: {error}", stacklevel=2)
         return None
@@ -138,17 +154,27 @@ def read_cell(out: Path, cell: Cell) -> tuple[Record, dict[str, Any]] | None:
 
 
 def request(out: Path, config: Mapping[str, Any]) -> None:
-    """Record what is asked of a directory: more seeds, problems or algorithms extend it, no other change."""
+    """Record what is asked of a directory: more seeds, problems or algorithms extend it.
+
+    No other change is accepted, unless nothing of the old request is finished: then it is forgotten.
+    """
     refuse_changes(out, config)
-    path = out / "studies" / f"{digest(config)[:32]}.json"
-    if path.exists():
-        return
-    write(path, to_json(config))
-    try:
-        refuse_changes(out, config)  # another run may have begun meanwhile
-    except ValueError:
-        path.unlink(missing_ok=True)
-        raise
+    path = request_file(out, config)
+    if not path.exists():
+        write(path, to_json(config))
+        try:
+            refuse_changes(out, config)  # another run may have begun meanwhile
+        except ValueError:
+            path.unlink(missing_ok=True)
+            raise
+    for old in _requests(out):
+        if any(_changes(old, config)):
+            request_file(out, old).unlink(missing_ok=True)
+
+
+def request_file(out: Path, config: Mapping[str, Any]) -> Path:
+    """Return the place of a request."""
+    return out / "studies" / f"{digest(config)[:32]}.json"
 
 
 def _requests(out: Path) -> list[dict[str, Any]]:
@@ -167,7 +193,7 @@ def refuse_changes(out: Path, config: Mapping[str, Any]) -> None:
     """Raise a ValueError that says what changed, if a directory holds cells of another study."""
     for old in _requests(out):
         changes = list(_changes(old, config))
-        if changes:
+        if changes and any(cell_file(out, cell).exists() for cell in cells(old)):
             advice = "choose another directory or remove this one"
             raise ValueError(f"{out} holds another study ({'; '.join(changes)}): {advice}")
 
@@ -265,12 +291,15 @@ def _theory(out: Path, config: Mapping[str, Any]) -> tuple[pd.DataFrame, pd.Data
     rows, bounds = [], []
     for problem in config["problems"]:
         for algorithm in config["algorithms"]:
-            try:
-                text = theory_file(out, problem, algorithm).read_text(encoding="utf-8")
-            except FileNotFoundError:
+            path = theory_file(out, problem, algorithm)
+            if not path.exists():
                 continue
-            theory = json.loads(text)
-            curve = {name: theory.pop(name) for name in ("k", "bound")}
+            try:
+                theory = json.loads(path.read_text(encoding="utf-8"))
+                curve = {name: theory.pop(name) for name in ("k", "bound")}
+            except UNREADABLE as error:
+                warnings.warn(f"{path} is not what a theorem says, it is left out: {error}", stacklevel=3)
+                continue
             rows.append({"problem": problem, "algorithm": algorithm, **theory})
             bounds.append(pd.DataFrame({"problem": problem, "algorithm": algorithm, **curve}))
     columns = ["problem", "algorithm", "exponent", "statement", "paper", "setting", "assumptions", "applies"]

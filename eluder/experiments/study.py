@@ -19,8 +19,10 @@ import hashlib
 import inspect
 import itertools
 import json
+import re
 import runpy
 import tomllib
+import traceback
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -34,6 +36,7 @@ from eluder.experiments import catalogue
 
 __all__ = ["Study", "build", "cells", "entropy", "load_study"]
 
+MOST_CELLS = 1_000_000  # each is a file or two
 RESULTS = 1  # raised when a release gives other numbers for the same cell; old cells are then refused
 
 Component = tuple[str, dict[str, Any]]
@@ -82,13 +85,18 @@ class Study:
 
     def __post_init__(self) -> None:
         problems = _components("problems", self.problems)
-        normal = {
+        normal: dict[str, Any] = {
             "name": _name(self.name),
             "problems": problems,
             "algorithms": _components("algorithms", self.algorithms),
             "seeds": checks.integer("seeds", self.seeds),
-            "epsilons": tuple(checks.number("epsilons", e, 0.0, open_low=True) for e in self.epsilons),
+            "epsilons": _epsilons(self.epsilons),
         }
+        if self.score is not None and not callable(self.score):
+            raise ValueError(f"score must be a function of the table of cells, got {self.score!r}")
+        size = len(problems) * len(normal["algorithms"]) * normal["seeds"]
+        if size > MOST_CELLS:
+            raise ValueError(f"a study holds at most {MOST_CELLS:,} cells, this one has {size:,}")
         budget = self.budget if isinstance(self.budget, Mapping) else dict.fromkeys(problems, self.budget)
         if set(budget) != set(problems):
             raise ValueError(f"budget must name the problems {list(problems)}, got {list(budget)}")
@@ -104,9 +112,15 @@ class Study:
 
 
 def _name(name: Any) -> str:
-    if not isinstance(name, str) or not name or "/" in name:
-        raise ValueError(f"name must be a word without '/', got {name!r}")
+    if not isinstance(name, str) or not name.strip(".") or re.search(r"[/\\\0]", name):
+        raise ValueError(f"name must be a word that can name a directory, got {name!r}")
     return name
+
+
+def _epsilons(epsilons: Any) -> tuple[float, ...]:
+    if not isinstance(epsilons, list | tuple):
+        raise ValueError(f"epsilons must be a list of numbers, got {epsilons!r}")
+    return tuple(checks.number("epsilons", e, 0.0, open_low=True) for e in epsilons)
 
 
 def _components(field: str, given: Any) -> dict[str, Component]:
@@ -115,9 +129,11 @@ def _components(field: str, given: Any) -> dict[str, Component]:
         raise ValueError(f"{field} must be a mapping from labels to (name, parameters), got {given!r}")
     components: dict[str, Component] = {}
     for label, component in given.items():
+        if not isinstance(label, str) or not label.strip() or not label.isprintable():
+            raise ValueError(f"labels of {field} must be printable text, got {label!r}")
         name, params = (component, {}) if isinstance(component, str) else _pair(field, label, component)
         try:
-            components[str(label)] = (name, json.loads(json.dumps(params, allow_nan=False)))
+            components[label] = (name, json.loads(json.dumps(params, allow_nan=False)))
         except (TypeError, ValueError) as error:
             raise ValueError(f"{field}[{label!r}]: parameters must be plain data: {error}") from None
     return components
@@ -160,20 +176,30 @@ def load_study(source: str | Path) -> Study:
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"{path} is not TOML: {error}") from None
     elif path.suffix == ".py" and path.is_file():
-        data = _plain(runpy.run_path(str(path)))
+        data = _executed(path)
     else:
         known = built_in()
         if path.suffix in (".py", ".toml"):
             raise ValueError(f"there is no file {path}")
         catalogue.refuse_unknown("study", [str(source)], known)
         path = known[str(source)]
-        data = _plain(runpy.run_path(str(path)))
+        data = _executed(path)
     fields = {f.name: f for f in dataclasses.fields(Study)}
     catalogue.refuse_unknown(f"key in {path.name}:", data, fields)
     missing = [n for n in ("problems", "algorithms", "budget") if n not in data]
     if missing:
         raise ValueError(f"{path.name} does not set {', '.join(missing)}")
     return Study(**{"name": path.stem, **data})
+
+
+def _executed(path: Path) -> dict[str, Any]:
+    """Run a study file; an error names its file and the line."""
+    try:
+        return _plain(runpy.run_path(str(path)))
+    except Exception as error:
+        lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
+        where = f", line {lines[-1]}" if lines else ""
+        raise ValueError(f"{path}{where}: {type(error).__name__}: {error}") from error
 
 
 def built_in() -> dict[str, Path]:

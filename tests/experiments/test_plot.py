@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from matplotlib.colors import to_rgb
 from scipy.optimize import minimize
 
+from eluder.experiments import plot_profile, plot_regret
 from eluder.experiments._summary import groups
-from eluder.experiments.plot import PALETTE, final_ratios, plot_profile, plot_regret, spread
+from eluder.experiments.plot import PALETTE, final_ratios, spread
 from tests.experiments.tables import table
 
 
@@ -104,6 +105,13 @@ def test_profile_is_the_fraction_within_the_factor():
         assert np.allclose(curve.get_ydata(), expected)
 
 
+def test_labels_of_a_profile_are_text():
+    """matplotlib leaves labels that begin with an underscore out of its legends."""
+    labels = ("_private", "$x_1$", "<b>", "%s", "{{data}}")
+    legend = plot_profile(table(algorithms=labels)).axes[0].get_legend()
+    assert sorted(text.get_text() for text in legend.get_texts()) == sorted(labels)
+
+
 def test_profile_leaves_out_what_did_not_run_everywhere():
     t = table()
     river, label = t.cells["problem"] == "RiverSwim", t.cells["algorithm"]
@@ -158,7 +166,7 @@ def test_bad_input_is_named(call, message):
 
 def test_import_does_not_import_matplotlib():
     code = (
-        "import sys, eluder.experiments.plot, eluder.experiments.report; print('matplotlib' in sys.modules)"
+        "import sys, eluder.experiments; eluder.experiments.plot_regret; print('matplotlib' in sys.modules)"
     )
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "False"

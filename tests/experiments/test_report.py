@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from eluder.experiments import Study, run, stats
-from eluder.experiments.report import format_summary, summary, write_report
+from eluder.experiments import Study, format_summary, run, stats, summary, write_report
 from tests.experiments.tables import SHAPES, table
 
 EVIL = "<script>window.evil = 1</script><img src=x onerror='window.evil = 2'>\"'&{{js}}"

@@ -280,6 +280,50 @@ def test_average_reward(tmp_path):
     assert table.guarantees["setting"].tolist() == ["average-reward regret"]
 
 
+@pytest.mark.parametrize(
+    ("score", "message"),
+    [
+        (lambda cells: cells["nothing"], "score: KeyError: 'nothing'; all cells are stored"),
+        (lambda cells: 3, "score must return a DataFrame, got 3; all cells are stored"),
+    ],
+)
+def test_a_score_that_fails_loses_nothing(tmp_path, score, message):
+    with pytest.raises(ValueError, match=message):
+        run(small(score=score), out=tmp_path, progress=False)
+    assert len(pd.read_csv(tmp_path / "table.csv")) == 12
+
+
+def test_a_full_disk_stops_the_run(serial, tmp_path, monkeypatch):
+    """It is no failure of the cell, and the other cells need not run in vain."""
+    tries = []
+
+    def full(out, cell, *_):
+        tries.append(cell)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(store, "write_cell", full)
+    with pytest.raises(OSError, match="No space left"):
+        run(small(), out=tmp_path, jobs=1, progress=False)
+    assert len(tries) == 1
+    monkeypatch.undo()
+    run(small(), out=tmp_path, progress=False)
+    assert fingerprints(tmp_path) == fingerprints(serial[0])
+
+
+def test_a_study_that_loses_its_directory_to_another_says_so(tmp_path, monkeypatch):
+    """Nothing of it was finished when another study came: that one's table must not be mixed."""
+
+    def other(todo, out, pool, bar):
+        monkeypatch.undo()
+        run(small(budget=7), out=out, progress=False)
+        return []
+
+    monkeypatch.setattr("eluder.experiments.runner._run_all", other)
+    with pytest.raises(ValueError, match=r"holds another study .*budget of River was 7, now 300"):
+        run(small(), out=tmp_path, progress=False)
+    assert set(load(tmp_path).cells["budget"]) == {7}
+
+
 def test_score_is_stored(tmp_path):
     def score(table):
         return table.groupby("algorithm")["regret"].mean()
@@ -299,6 +343,7 @@ def test_score_is_stored(tmp_path):
         ({}, {"executor": "cloud"}, "executor must be threads, processes or dask:"),
         ({}, {"executor": 3}, "executor must have the method submit"),
         ({"problems": {"R": ("river_swim", {"S": 1, "H": 2})}}, {}, "R: S must be at least 2"),
+        ({"algorithms": {"U": "os:getcwd"}}, {}, "U must take a problem, .* takes nothing"),
         ({"problems": {"R": ("river_swim", {"S": 3})}}, {}, "R: give H .* or gamma"),
         ({"problems": {"R": ("river_swim", {"gamma": 0.5})}}, {}, "Hoeffding needs EpisodicMDP, R is Disc"),
         ({"algorithms": {"U": ("ucbvi", {"c": -1.0})}}, {}, "River / U: c must be in"),

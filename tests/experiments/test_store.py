@@ -1,8 +1,10 @@
 """The store: whole cells or none, no mixing of studies, nothing unpickled."""
 
 import json
+import os
 import shutil
 import threading
+import time
 import warnings
 
 import numpy as np
@@ -109,14 +111,25 @@ def test_the_name_of_a_cell_depends_on_all_of_its_specification(tmp_path):
     ],
 )
 def test_a_changed_study_is_refused(tmp_path, change, message):
-    store.request(tmp_path, resolve(small()).config())
+    fill(tmp_path)
     with pytest.raises(ValueError, match=f"holds another study .*{message}"):
         store.request(tmp_path, resolve(small(**change)).config())
     assert len(list((tmp_path / "studies").iterdir())) == 1
 
 
-def test_other_results_of_the_package_are_refused(tmp_path):
+def test_a_request_without_finished_cells_gives_way_to_a_corrected_one(tmp_path):
     store.request(tmp_path, CONFIG)
+    corrected = small(algorithms={"Hoeffding": ("ucbvi", {"c": 0.5})}).config()
+    store.request(tmp_path, corrected)
+    assert load(tmp_path).config == corrected
+    store.write_cell(tmp_path, cells(corrected)[4], RECORD, PROVENANCE)
+    with pytest.raises(ValueError, match=r"c was 0.5, now 0.02"):
+        store.request(tmp_path, CONFIG)
+    assert load(tmp_path).config == corrected
+
+
+def test_other_results_of_the_package_are_refused(tmp_path):
+    fill(tmp_path)
     with pytest.raises(ValueError, match="results was 1, now 2"):
         store.request(tmp_path, {**CONFIG, "results": 2})
 
@@ -141,6 +154,7 @@ def test_of_two_studies_at_once_one_at_most_gets_the_directory(tmp_path, monkeyp
         calls.append(config)
         look(out, config)
         if len(calls) == 1:
+            store.write_cell(out, cells(other)[0], RECORD, PROVENANCE)
             store.write(out / "studies" / "other.json", store.to_json(other))
 
     monkeypatch.setattr(store, "refuse_changes", late)
@@ -210,6 +224,41 @@ def test_a_damaged_request_is_left_out_with_a_warning(tmp_path):
     (tmp_path / "studies" / "y.json").write_text("[1, 2]")
     with pytest.warns(UserWarning, match=r"[xy]\.json is not a study"):
         assert len(load(tmp_path).cells) == 12
+
+
+@pytest.mark.parametrize(
+    ("record", "provenance", "message"),
+    [
+        ({"regret": np.full(3, np.nan)}, {}, "its regret is not finite"),
+        ({"sample_complexity": np.ones(3)}, {}, "not those asked for"),
+        ({}, {"seconds": None}, "counts as missing"),
+        ({}, {"seconds": "long"}, "counts as missing"),
+    ],
+)
+def test_a_cell_with_wrong_content_counts_as_missing(tmp_path, record, provenance, message):
+    store.write_cell(tmp_path, CELL, {**RECORD, **record}, {**PROVENANCE, **provenance})
+    with pytest.warns(UserWarning, match=message):
+        assert store.read_cell(tmp_path, CELL) is None
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"k": []'])
+def test_a_damaged_theory_is_left_out_with_a_warning(tmp_path, text):
+    fill(tmp_path)
+    store.write(store.theory_file(tmp_path, "River", "Hoeffding"), text.encode())
+    with pytest.warns(UserWarning, match="it is left out"):
+        assert load(tmp_path).guarantees.empty
+
+
+def test_only_old_leftovers_are_swept(tmp_path):
+    """A run that was killed in the middle of a write leaves a file that no other run may be writing."""
+    folder = tmp_path / "cells"
+    folder.mkdir()
+    for name, age in (("old", 2 * store.DAY), ("new", 60.0)):
+        path = folder / f".{name}-x.tmp"
+        path.touch()
+        os.utime(path, (time.time() - age,) * 2)
+    store.sweep(tmp_path)
+    assert [p.name for p in folder.iterdir()] == [".new-x.tmp"]
 
 
 def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):

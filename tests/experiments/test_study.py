@@ -64,6 +64,21 @@ def test_unknown_studies():
         load_study("nowhere.py")
 
 
+@pytest.mark.parametrize(
+    ("last", "message"),
+    [
+        ("1 / 0", r"mine\.py, line 3: ZeroDivisionError: division by zero"),
+        ("import nothing_of_this_name", r"mine\.py, line 3: ModuleNotFoundError"),
+        ("budget = (", r"mine\.py: SyntaxError: .* line 3"),
+        ("raise ValueError('no')", r"mine\.py, line 3: ValueError: no"),
+    ],
+)
+def test_an_error_in_a_study_file_names_the_line(tmp_path, last, message):
+    (tmp_path / "mine.py").write_text(f"budget = 3\nseeds = 2\n{last}\n")
+    with pytest.raises(ValueError, match=message):
+        load_study(tmp_path / "mine.py")
+
+
 def change(**changes):
     return lambda: resolve(small(**changes))
 
@@ -76,6 +91,15 @@ def change(**changes):
         (change(budget={"River": 1}), "budget must name the problems"),
         (change(epsilons=(0.1, 0.0)), "epsilons must be in"),
         (change(name="a/b"), "name must be a word"),
+        *((change(name=name), "name must be a word") for name in ("..", ".", "", "a\\b", "a\0", 3)),
+        (change(epsilons=0.1), "epsilons must be a list of numbers, got 0.1"),
+        (change(epsilons="0.1"), "epsilons must be a list of numbers, got '0.1'"),
+        (change(seeds=10**9), "at most 1,000,000 cells, this one has 4,000,000,000"),
+        (change(score=3), "score must be a function of the table of cells, got 3"),
+        *(
+            (change(algorithms={label: "psrl"}), "labels of algorithms must be printable text")
+            for label in (1, "", " ", "two\nlines", "\ud800")
+        ),
         (change(problems={}), "problems must be a mapping"),
         (change(problems=["river_swim"]), "problems must be a mapping"),
         (change(algorithms={"U": ("ucbvi", 3)}), "must be a name or"),
