@@ -364,3 +364,15 @@ def test_trees_by_hand():
 def test_errors_by_message(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_secret_stage_can_be_reached():
+    """With one stage to enter the tree there is one stage at the leaves, whatever the seed."""
+    for seed in range(12):
+        mdp = envs.lower_bound_episodic(2, 2, H=6, eps=0.2, wait=1, rng=rng(seed))
+        assert np.isclose(optimal_value(mdp)[0, 0], (6 - 1 - 2) * 0.7)
+
+
+def test_a_full_queue_admits_nobody():
+    mask = envs.queue_admission(3, gamma=0.9).mask
+    np.testing.assert_array_equal(mask, [[1, 1], [1, 1], [1, 1], [1, 0]])

@@ -363,3 +363,12 @@ def test_harmful_extrapolation_is_undone(monkeypatch):
     most = 3 * np.log(1e-8 / 100) / np.log(0.9)  # a wrong step, the way back, a plain step
     result = anderson_value_iteration(mdp, max_iter=int(most))
     assert np.abs(result.V - naive.enumerated_value(mdp)).max() <= result.gap <= 1e-8
+
+
+def test_extrapolation_must_shrink_the_span(monkeypatch):
+    """A point that is as good as the last kept one is no progress: it would be tried for ever."""
+    monkeypatch.setattr(
+        _anderson_value_iteration, "extrapolate", lambda kept: kept[-1][len(kept) == 1].copy()
+    )
+    mdp = random_discounted(6, 3, 0.9, 0, branching=2)
+    assert anderson_value_iteration(mdp, max_iter=600).status == "converged"
