@@ -172,6 +172,8 @@ class PolicyLog(NamedTuple):
 
     Attributes
     ----------
+    reach : ndarray of bool, shape (H + 1, S)
+        States that some policy reaches; the others need no value.
     path : ndarray of int, shape (H,)
         States of the last episode, which the learner writes.
     pi : ndarray of int, shape (H, S)
@@ -192,6 +194,7 @@ class PolicyLog(NamedTuple):
         How many policies wait, and the last stage at which one of them changed.
     """
 
+    reach: BoolArray
     path: IntArray
     pi: IntArray
     V: Array
@@ -207,7 +210,13 @@ def policy_log(sim: Simulator, pi: IntArray) -> PolicyLog:
     """Return the log of a run that starts with the policy `pi` (H, S)."""
     H, S = pi.shape
     stages = np.zeros((H, LANES), np.int64)
+    reach = np.zeros((H + 1, S), np.bool_)
+    reach[0] = sim.mu > 0
+    for h, g in enumerate(sim.stage):
+        used = (sim.prob[g] > 0) & (sim.mask & reach[h, :, None])[..., None]
+        reach[h + 1, sim.succ[g][used]] = True
     return PolicyLog(
+        reach=reach,
         path=np.zeros(H, np.int64),
         pi=pi.copy(),
         V=np.zeros((H + 1, S)),
@@ -276,8 +285,9 @@ def _evaluate(log: PolicyLog, sim: Simulator, n: int, top: int) -> None:
                 log.since[s] = j
         for s in range(S):
             a = log.pi[h, s]
-            _back_up(now[s], ahead, sim.r[h, s, a], sim.prob[g, s, a], sim.succ[g, s, a], log.since[s], n)
-            log.V[h, s] = now[s, n - 1]
+            if log.reach[h, s]:
+                _back_up(now[s], ahead, sim.r[h, s, a], sim.prob[g, s, a], sim.succ[g, s, a], log.since[s], n)
+                log.V[h, s] = now[s, n - 1]
     for w in range(n):
         log.lanes[1, 0, w] = 0.0
     for s in range(S):

@@ -263,7 +263,8 @@ def _run(
             count(counts, h, s, a, slot)
             N[h, s, a] += 1
             visits[h + 1, s_next] += 1
-            W[h + 1, s_next] = correction_term(visits[h + 1, s_next], S, A, H, L)
+            if bernstein:
+                W[h + 1, s_next] = correction_term(visits[h + 1, s_next], S, A, H, L)
             s = s_next
 
 
