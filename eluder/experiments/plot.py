@@ -43,6 +43,7 @@ STYLE: Any = {
     "lines.solid_capstyle": "round",
     "figure.dpi": 160,
 }
+MOST_LABELS = 15  # beside a panel of the usual height
 REACH = 30.0  # bounds this many times above the largest regret are named, not drawn
 
 
@@ -87,7 +88,7 @@ def plot_regret(table: Table, *, scales: Sequence[Literal["linear", "log"]] = ("
     problems = list(dict.fromkeys(g.problem for g in everything))
     look = _looks(everything)
     with mpl.rc_context(STYLE):
-        figure, axes = _grid(len(scales), len(problems))
+        figure, axes = _grid(len(scales), len(problems), crowd=len(look) / MOST_LABELS)
         for column, problem in enumerate(problems):
             here = [g for g in everything if g.problem == problem]
             for row, scale in enumerate(scales):
@@ -224,11 +225,13 @@ def _looks(everything: Iterable[Group]) -> dict[str, tuple[str, Any]]:
     return {label: (PALETTE[i % n], DASHES[i // n % len(DASHES)]) for i, label in enumerate(labels)}
 
 
-def _grid(rows: int, columns: int) -> tuple["Figure", Any]:
+def _grid(rows: int, columns: int, crowd: float = 1.0) -> tuple["Figure", Any]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7.2 * columns, 3.7 * rows), layout="constrained", facecolor="white")
+    figure = Figure(
+        figsize=(7.2 * columns, 3.7 * rows * max(1.0, crowd)), layout="constrained", facecolor="white"
+    )
     FigureCanvasAgg(figure)
     engine: Any = figure.get_layout_engine()
     engine.set(w_pad=0.1, h_pad=0.08, hspace=0.04, wspace=0.03)
@@ -313,7 +316,7 @@ def _ink(colour: str) -> tuple[float, ...]:
 
 def _end_labels(ax: "Axes", labels: Sequence[tuple[float, str, str]], heading: str = "") -> None:
     """Write each label at the height of its curve's end, moved apart where they would touch."""
-    gap = 0.058
+    gap = 0.058 / max(1.0, len(labels) / MOST_LABELS)
     to_axes = ax.transData + ax.transAxes.inverted()
     x_end = ax.get_xlim()[1]
     wanted = sorted(((float(to_axes.transform((x_end, y))[1]), text, colour) for y, text, colour in labels))

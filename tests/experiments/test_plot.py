@@ -3,12 +3,14 @@
 import dataclasses
 import subprocess
 import sys
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.colors import to_rgb
+from matplotlib.text import Text
 from scipy.optimize import minimize
 
 from eluder.experiments import plot_profile, plot_regret
@@ -103,6 +105,20 @@ def test_profile_is_the_fraction_within_the_factor():
         tau = curve.get_xdata()
         expected = (ratio.loc[label].to_numpy()[..., None] < tau).mean(axis=(0, 1))
         assert np.allclose(curve.get_ydata(), expected)
+
+
+def test_thirty_algorithms_have_room_for_their_labels(monkeypatch):
+    """Labels of one panel stay inside its height, in a figure that grows with their number."""
+    shapes = {f"algorithm {i}": (1.0 + i, 0.5, 0.5, None) for i in range(30)}
+    monkeypatch.setattr("tests.experiments.tables.SHAPES", shapes)
+    figure = plot_regret(table(problems=("One",), algorithms=tuple(shapes), seeds=1), scales=["linear"])
+    figure.canvas.draw()
+    ax = figure.axes[0]
+    texts = [t for t in ax.texts if t.get_text() in shapes]
+    boxes = sorted((Text.get_window_extent(t) for t in texts), key=lambda box: box.y0)
+    assert len(boxes) == 30
+    assert all(low.y1 <= high.y0 + 1 for low, high in pairwise(boxes))
+    assert boxes[-1].y1 <= figure.bbox.y1
 
 
 def test_labels_of_a_profile_are_text():
