@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from eluder.core.exact import optimal_value, policy_value
+from eluder.core.problems import EpisodicMDP
 from eluder.core.results import OnlineResult
 from eluder.experiments import regret, sample_complexity
 from eluder.experiments.measures import checkpoints, optimum
@@ -60,6 +61,11 @@ def test_sample_complexity_is_the_last_bad_episode():
     assert sample_complexity(result, mdp, 0.05) == 4
     assert sample_complexity(result, mdp, 1.0) == 0
     assert sample_complexity(played([best, best - 1]), mdp, 0.5) is None
+
+
+def test_a_gap_of_exactly_eps_is_optimal_enough():
+    mdp = EpisodicMDP(P=np.ones((1, 2, 1)), r=[[0.0, 1.0]], mu=[1.0], H=1)
+    assert sample_complexity(played([0.0, 0.75, 0.75]), mdp, 0.25) == 1
 
 
 @pytest.mark.parametrize("eps", [0.0, -1.0, np.nan, "x"])

@@ -105,6 +105,17 @@ def test_report_is_one_file_that_asks_for_nothing(tmp_path):
     assert page == again
 
 
+def test_improvement_intervals_mirror_each_other(tmp_path, monkeypatch):
+    """P(A better than B) in [low, high] is P(B better than A) in [1 - high, 1 - low]."""
+    monkeypatch.setattr("tests.experiments.tables.SHAPES", {x: (5.0, 0.5, 0.5, None) for x in "AB"})
+    t = table(problems=("One",), algorithms="AB", seeds=7)
+    page = write_report(t, tmp_path / "report.html").read_text(encoding="utf-8")
+    cells = re.findall(r'(\d\.\d\d)<br><small class="range">\[(\d\.\d\d), (\d\.\d\d)\]', page)
+    (p, low, high), (q, below, above) = np.array(cells, float)
+    assert 0 < low < p < high < 1
+    np.testing.assert_allclose([q, below, above], [1 - p, 1 - high, 1 - low], atol=0.011)
+
+
 def test_improvement_favours_the_row_with_less_regret(tmp_path):
     pair = ["UCBVI (Bernstein)", "Q-learning UCB-H"]  # given the first two shapes: the second has less regret
     t = table(problems=["A", "B"], algorithms=pair)
