@@ -107,7 +107,7 @@ def test_report_is_one_file_that_asks_for_nothing(tmp_path):
 
 def test_improvement_intervals_mirror_each_other(tmp_path, monkeypatch):
     """P(A better than B) in [low, high] is P(B better than A) in [1 - high, 1 - low]."""
-    monkeypatch.setattr("tests.experiments.tables.SHAPES", {x: (5.0, 0.5, 0.5, None) for x in "AB"})
+    monkeypatch.setattr("tests.experiments.tables.SHAPES", dict.fromkeys("AB", (5.0, 0.5, 0.5, None)))
     t = table(problems=("One",), algorithms="AB", seeds=7)
     page = write_report(t, tmp_path / "report.html").read_text(encoding="utf-8")
     cells = re.findall(r'(\d\.\d\d)<br><small class="range">\[(\d\.\d\d), (\d\.\d\d)\]', page)
