@@ -7,7 +7,16 @@ from numpy.typing import ArrayLike
 
 from eluder.core.types import Array, BoolArray, IntArray
 
-__all__ = ["distribution", "finite", "floats", "generator", "integer", "number", "policy"]
+__all__ = [
+    "distribution",
+    "failure_probability",
+    "finite",
+    "floats",
+    "generator",
+    "integer",
+    "number",
+    "policy",
+]
 
 SUM_TOLERANCE = 1e-8  # rows of probabilities may miss 1 by rounding, not by more
 INT64_MAX = 2**63 - 1
@@ -100,6 +109,14 @@ def number(
     if not np.isfinite(value) or not inside:
         interval = f"{'(' if open_low else '['}{low:g}, {high:g}{')' if open_high else ']'}"
         raise ValueError(f"{name} must be in {interval}, got {x}")
+    return value
+
+
+def failure_probability(name: str, x: Any) -> float:
+    """Return `x` in (0, 1); refuse those so small that the logarithms of the theorems overflow."""
+    value = number(name, x, 0.0, 1.0, open_low=True, open_high=True)
+    if value < 1e-100:
+        raise ValueError(f"{name} must be at least 1e-100, got {x}")
     return value
 
 

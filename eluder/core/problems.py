@@ -15,6 +15,8 @@ from eluder.core.types import Array, BoolArray
 
 __all__ = ["DiscountedMDP", "EpisodicMDP"]
 
+MAX_REWARD = 1e100  # so that values, their squares and their sums are finite numbers
+
 
 class _EpisodicMDP(NamedTuple):
     P: Array
@@ -102,7 +104,7 @@ class DiscountedMDP(_DiscountedMDP):
         ``P[s, a, s']``; a sparse kernel holds that row at ``s * A + a`` and is kept as CSR. Float64 arrays,
         and those of canonical CSR without stored zeros, are not copied: do not change them afterwards.
     r : array_like, shape (S, A)
-        Mean rewards, finite. (Learners want them in [0, 1].)
+        Mean rewards, at most 1e100 in size; in [0, 1] if `bernoulli`, and for learners.
     mu : array_like, shape (S,)
         Distribution of the initial state.
     gamma : float
@@ -135,7 +137,10 @@ class DiscountedMDP(_DiscountedMDP):
         mask: ArrayLike | None = None,
         bernoulli: bool = False,
     ) -> Self:
-        r = checks.finite("r", r, (None, None))
+        bernoulli = _flag("bernoulli", bernoulli)
+        r = checks.finite("r", checks.finite("r", r, (None, None)), (None, None), -MAX_REWARD, MAX_REWARD)
+        if bernoulli:
+            checks.finite("r", r, r.shape, 0.0, 1.0)
         S, A = r.shape
         if scipy.sparse.issparse(P):
             P = _sparse_kernel(P, S, A)
@@ -143,7 +148,7 @@ class DiscountedMDP(_DiscountedMDP):
             P = checks.distribution("P", P, (S, A, S))
         mu = checks.distribution("mu", mu, (S,))
         gamma = checks.number("gamma", gamma, 0.0, 1.0)
-        return super().__new__(cls, P, r, mu, gamma, _mask(mask, S, A), _flag("bernoulli", bernoulli))
+        return super().__new__(cls, P, r, mu, gamma, _mask(mask, S, A), bernoulli)
 
     @classmethod
     def _make(cls, iterable: Iterable[Any]) -> Self:  # type: ignore[override]
@@ -158,6 +163,11 @@ def _sparse_kernel(P: Any, S: int, A: int) -> Any:
         raise ValueError("P must be an array of real numbers: the entries are complex")
     if _is_fine(P):
         return _narrow(P)
+    if hasattr(P, "check_format"):  # SciPy takes index arrays that point outside, and kernels would follow
+        try:
+            P.check_format(full_check=True)
+        except ValueError as error:
+            raise ValueError(f"P is not a valid sparse array: {error}") from None
     P = scipy.sparse.csr_array(P, dtype=np.float64, copy=True)
     P.sum_duplicates()
     bad = ~(np.isfinite(P.data) & (P.data >= 0))
@@ -179,6 +189,10 @@ def _sparse_kernel(P: Any, S: int, A: int) -> Any:
 def _is_fine(P: Any) -> bool:
     """Tell whether `P` is canonical CSR of positive float64 probabilities that sum to 1."""
     if P.format != "csr" or P.dtype != np.float64 or not (np.diff(P.indptr) > 0).all():
+        return False
+    if P.indptr[0] != 0 or not P.indptr[-1] == P.indices.size == P.data.size:
+        return False
+    if P.indices.min() < 0 or P.indices.max() >= P.shape[1]:
         return False
     if not P.has_canonical_format or not P.data.min() > 0:
         return False

@@ -154,3 +154,12 @@ def test_policy():
 def test_generator_refuses_everything_else(rng):
     with pytest.raises(ValueError, match=r"rng must be a numpy\.random\.Generator"):
         checks.generator(rng)
+
+
+def test_failure_probability_keeps_the_logarithms_finite():
+    assert checks.failure_probability("delta", 1e-100) == 1e-100
+    for bad in (0.0, 1.0, np.nan):
+        with pytest.raises(ValueError, match=r"delta must be in \(0, 1\)"):
+            checks.failure_probability("delta", bad)
+    with pytest.raises(ValueError, match="delta must be at least 1e-100, got 1e-310"):
+        checks.failure_probability("delta", 1e-310)

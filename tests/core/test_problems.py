@@ -184,6 +184,24 @@ def test_csr_that_is_not_canonical_is_mended_in_a_copy(P, expected):
 
 
 def test_large_rewards_and_probabilities_at_the_edge():
-    DiscountedMDP([[[1.0 - 1e-9]]], [[1e300]], [1.0], 0.0)
+    DiscountedMDP([[[1.0 - 1e-9]]], [[1e100]], [1.0], 0.0)
     with pytest.raises(ValueError, match=r"r\[0, 0\] is inf, it must be finite"):
         DiscountedMDP([[[1.0]]], [[np.inf]], [1.0], 0.5)
+    with pytest.raises(ValueError, match=r"r\[0, 0\] is 1e\+200, it must be in"):
+        DiscountedMDP([[[1.0]]], [[1e200]], [1.0], 0.5)
+    with pytest.raises(ValueError, match=r"r\[0, 0\] is 2, it must be in \[0, 1\]"):
+        DiscountedMDP([[[1.0]]], [[2.0]], [1.0], 0.5, bernoulli=True)
+
+
+@pytest.mark.parametrize(
+    "P",
+    [
+        scipy.sparse.csr_array((np.ones(6), [0, 1, 2, 3, 10**9, 1], np.arange(7)), (6, 3)),
+        scipy.sparse.csr_array((np.ones(6), [0, 1, 2, 0, -5, 1], np.arange(7)), (6, 3)),
+        scipy.sparse.csc_array((np.ones(3), [0, 1, 77], [0, 1, 2, 3]), (6, 3)),
+    ],
+    ids=["too large", "negative", "columns"],
+)
+def test_sparse_indices_that_point_outside_are_refused(P):
+    with pytest.raises(ValueError, match="P is not a valid sparse array"):
+        DiscountedMDP(P, np.zeros((3, 2)), [1, 0, 0], 0.9)

@@ -14,7 +14,7 @@ algorithms = {
     "UCBVI Hoeffding (c=0.003)": ("ucbvi", {"bonus": "hoeffding", "stationary": True, "c": 0.003}),
     "UCBVI Bernstein (c=0.003)": ("ucbvi", {"bonus": "bernstein", "stationary": True, "c": 0.003}),
     "UCB-H Q-learning (c=0.003)": ("ucb_q_learning", {"bonus": "hoeffding", "c": 0.003}),
-    "PSRL": ("psrl", {"stationary": True}),
+    "PSRL": ("psrl", {"sampling": "full", "stationary": True}),
     "epsilon-greedy (epsilon=0.1)": ("epsilon_greedy_q_learning", {"epsilon": 0.1}),
 }
 seeds = 20

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from eluder.core import checks
+from eluder.core.exact import closed_classes, policy_kernel
 from eluder.core.kernels import kernel
 from eluder.core.problems import DiscountedMDP
 from eluder.core.simulator import Simulator, simulator, step
@@ -44,10 +45,13 @@ class Memory(NamedTuple):
 
 
 def average_simulator(mdp: DiscountedMDP) -> Simulator:
-    """Return the simulator of a problem whose rewards the theory of average-reward learners covers."""
+    """Return the simulator of a problem with rewards in [0, 1]; warn if it does not communicate."""
     if not isinstance(mdp, DiscountedMDP):
         raise ValueError(f"mdp must be a DiscountedMDP (gamma is ignored), got {type(mdp).__name__}")
     checks.finite("r", mdp.r, (None, None), 0.0, 1.0)
+    anywhere, _ = policy_kernel(mdp, mdp.mask / mdp.mask.sum(axis=1, keepdims=True))
+    if closed_classes(anywhere)[0] != list(range(mdp.mu.size)):
+        warnings.warn("the problem is not communicating: its regret may grow linearly", stacklevel=3)
     return simulator(mdp)
 
 

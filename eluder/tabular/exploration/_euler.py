@@ -113,7 +113,7 @@ def euler(
     array([[1]])
     """
     K = checks.integer("K", K)
-    delta = checks.number("delta", delta, 0.0, 1.0, open_low=True, open_high=True)
+    delta = checks.failure_probability("delta", delta)
     c = checks.number("c", c, 0.0)
     sim = episodic_simulator(mdp)
     tables = stage_table(mdp, stationary)
@@ -153,20 +153,30 @@ def transition_bonus(n: int, variance: float, gap: float, H: int, L: float) -> f
     return value_bonus(n, variance, H, L) + correction(n, gap, H, L)
 
 
+PAPER = Paper(
+    title="Tighter problem-dependent regret bounds in reinforcement learning without domain knowledge "
+    "using value function bounds",
+    authors="Zanette, Brunskill",
+    venue="ICML",
+    year=2019,
+    arxiv="1901.00210",
+)
 GUARANTEES = (
     Guarantee(
-        paper=Paper(
-            title="Tighter problem-dependent regret bounds in reinforcement learning without domain "
-            "knowledge using value function bounds",
-            authors="Zanette, Brunskill",
-            venue="ICML",
-            year=2019,
-            arxiv="1901.00210",
-        ),
+        paper=PAPER,
         setting="episodic regret",
         statement="regret O~(min(sqrt(Q* S A T), sqrt(G^2 S A K))), T = K H, for K large (Theorem 1)",
-        assumptions="proved for stationary=True, c = 1",
+        assumptions="stationary kernel, c = 1",
         exponent=0.5,
+        when={"stationary": True},
+    ),
+    Guarantee(
+        paper=PAPER,
+        setting="episodic regret",
+        statement="regret O~(sqrt(K)): Theorem 1 with H S states",
+        assumptions="c = 1",
+        exponent=0.5,
+        when={"stationary": False},
     ),
 )
 

@@ -101,7 +101,7 @@ def kl_ucrl(mdp: DiscountedMDP, T: int, *, delta: float = 0.05, rng: np.random.G
     array([1])
     """
     T = checks.integer("T", T)
-    delta = checks.number("delta", delta, 0.0, 1.0, open_low=True, open_high=True)
+    delta = checks.failure_probability("delta", delta)
     sim = average_simulator(mdp)
     S, A = mdp.mask.shape
     C_R, C_P = reward_constant(S, A, T, delta), transition_constant(S, A, T, delta)

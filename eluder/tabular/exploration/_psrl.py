@@ -111,19 +111,35 @@ def psrl(
     return OnlineResult(value, np.full(K, np.nan), Q, pi, N)
 
 
+PAPER = Paper(
+    title="(More) efficient reinforcement learning via posterior sampling",
+    authors="Osband, Russo, Van Roy",
+    venue="NeurIPS",
+    year=2013,
+    arxiv="1306.0940",
+)
 GUARANTEES = (
     Guarantee(
-        paper=Paper(
-            title="(More) efficient reinforcement learning via posterior sampling",
-            authors="Osband, Russo, Van Roy",
-            venue="NeurIPS",
-            year=2013,
-            arxiv="1306.0940",
-        ),
+        paper=PAPER,
         setting="episodic regret",
         statement="expected regret O(H S sqrt(A T ln(S A T))), T = K H, over the prior (Theorem 1)",
-        assumptions='the problem is drawn from the prior; proved for stationary=True, sampling="full"',
+        assumptions="the problem is drawn from the prior",
         exponent=0.5,
+        when={"sampling": "full", "stationary": True},
+    ),
+    Guarantee(
+        paper=PAPER,
+        setting="episodic regret",
+        statement="expected regret O~(sqrt(K)) over the prior: Theorem 1 with H S states",
+        assumptions="the problem is drawn from the prior",
+        exponent=0.5,
+        when={"sampling": "full", "stationary": False},
+    ),
+    Guarantee(
+        paper=PAPER,
+        setting="episodic regret",
+        statement="none: the unseen successors share their probability evenly, which no posterior does",
+        when={"sampling": "lumped"},
     ),
 )
 

@@ -65,8 +65,10 @@ def random_policy(mdp: EpisodicMDP, K: int, *, rng: np.random.Generator) -> Onli
     array([0.5, 0.5, 0.5])
     """
     K = checks.integer("K", K)
-    value, Q, pi, N = _random_policy(episodic_simulator(mdp), K, checks.generator(rng))
-    return OnlineResult(np.full(K, value), np.full(K, np.nan), Q, pi, N)
+    sim = episodic_simulator(mdp)
+    value, upper = np.empty(K), np.full(K, np.nan)
+    value[:], Q, pi, N = _random_policy(sim, K, checks.generator(rng))
+    return OnlineResult(value, upper, Q, pi, N)
 
 
 PAPER = Paper(

@@ -100,7 +100,7 @@ def ucb_q_learning(
     array([[1]])
     """
     K = checks.integer("K", K)
-    delta = checks.number("delta", delta, 0.0, 1.0, open_low=True, open_high=True)
+    delta = checks.failure_probability("delta", delta)
     c = checks.number("c", c, 0.0)
     if bonus not in ("hoeffding", "bernstein"):
         raise ValueError(f"bonus must be 'hoeffding' or 'bernstein', got {bonus!r}")

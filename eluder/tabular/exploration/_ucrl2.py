@@ -95,7 +95,7 @@ def ucrl2(mdp: DiscountedMDP, T: int, *, delta: float = 0.05, rng: np.random.Gen
     array([1])
     """
     T = checks.integer("T", T)
-    delta = checks.number("delta", delta, 0.0, 1.0, open_low=True, open_high=True)
+    delta = checks.failure_probability("delta", delta)
     sim = average_simulator(mdp)
     value, upper, Q, pi, N, cut = _ucrl2(sim, columns(sim), T, delta, checks.generator(rng))
     warn_if_cut(cut, "ucrl2")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from eluder.core.exact import diameter
+from eluder.core.problems import DiscountedMDP
 from eluder.core.simulator import simulator
 from eluder.envs import river_swim
 from eluder.tabular.exploration import ucrl2
@@ -216,3 +217,10 @@ def test_regret_rate():
     slope, _ = np.polyfit(np.log(T), np.log(regret), 1)
     assert slope < 0.6
     assert (regret <= [bound(6, 2, diameter(mdp), n, 0.05) for n in T]).all()
+
+
+def test_warns_of_a_problem_that_does_not_communicate():
+    """Two absorbing states: no policy leads from one to the other."""
+    mdp = DiscountedMDP(np.eye(2)[:, None], [[0.0], [1.0]], [1.0, 0.0], 1.0)
+    with pytest.warns(UserWarning, match="not communicating"):
+        ucrl2(mdp, 5, rng=np.random.default_rng(0))

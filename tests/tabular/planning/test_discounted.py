@@ -195,7 +195,7 @@ def test_periodic_problems_near_one(planner):
 
 
 @pytest.mark.parametrize("form", ["primal", "dual"])
-@pytest.mark.parametrize("scale", [1e-300, 1e-12, 1e12, 1e300])
+@pytest.mark.parametrize("scale", [1e-300, 1e-12, 1e12, 1e100])
 def test_linear_program_has_no_unit(form, scale):
     """The solver's tolerances are absolute, the unit of rewards is not ours to choose."""
     mdp = random_discounted(6, 3, 0.99, 1, masked=True)
