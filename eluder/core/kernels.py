@@ -36,8 +36,8 @@ def _compiled(function: F, fastmath: bool | set[str]) -> F:
 def _reassociating(function: F) -> F:
     """Compile as `kernel` does, but let sums be taken in another order, as BLAS does.
 
-    For `dot` alone: one accumulator waits for each addition in turn (4 x slower), and no order written by
-    hand becomes vector code. Not-a-numbers, infinities and signs of zero keep their meaning.
+    For `dot` alone: one accumulator waits for each addition in turn, and no order written by hand
+    becomes vector code. Not-a-numbers, infinities and signs of zero keep their meaning.
     """
     return _compiled(function, {"reassoc"})
 
