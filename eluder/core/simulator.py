@@ -9,13 +9,12 @@ learner touches the dynamics through `reset` and `step` only; the values of poli
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.sparse
 
 from eluder.core.kernels import kernel, sample
 from eluder.core.problems import DiscountedMDP, EpisodicMDP
 from eluder.core.types import Array, BoolArray, IntArray
 
-LANES = 64  # policies that `measure` evaluates side by side
+LANES = 128  # policies that `measure` evaluates side by side
 
 __all__ = [
     "PolicyLog",
@@ -84,16 +83,20 @@ def simulator(mdp: EpisodicMDP | DiscountedMDP) -> Simulator:
     S, A = mdp.mask.shape
     H = mdp.H if isinstance(mdp, EpisodicMDP) else 1
     G = 1
-    rows: Any = mdp.P
-    if not scipy.sparse.issparse(rows):
-        G = mdp.P.shape[0] if mdp.P.ndim == 4 else 1
-        rows = scipy.sparse.csr_array(mdp.P.reshape(G * S * A, S))
-    branching = np.diff(rows.indptr)
+    P: Any = mdp.P
+    if isinstance(P, np.ndarray):
+        G = P.shape[0] if P.ndim == 4 else 1
+        at = np.flatnonzero(P)
+        numbers = P.reshape(-1)[at]
+        rows, states = np.divmod(at, S)
+        first = np.searchsorted(rows, np.arange(G * S * A + 1))
+    else:
+        first, states, numbers = P.indptr, P.indices, P.data
+    branching = np.diff(first)
     B = int(branching.max())
-    slot = np.minimum(np.arange(B), branching[:, None] - 1)
-    at = rows.indptr[:-1, None] + slot
-    succ = rows.indices[at].astype(np.int64)
-    prob = np.where(np.arange(B) < branching[:, None], rows.data[at], 0.0)
+    at = first[:-1, None] + np.minimum(np.arange(B), branching[:, None] - 1)
+    succ = states[at].astype(np.int64)
+    prob = np.where(np.arange(B) < branching[:, None], numbers[at], 0.0)
     return Simulator(
         succ=succ.reshape(G, S, A, B),
         prob=prob.reshape(G, S, A, B),
@@ -212,9 +215,12 @@ def policy_log(sim: Simulator, pi: IntArray) -> PolicyLog:
     stages = np.zeros((H, LANES), np.int64)
     reach = np.zeros((H + 1, S), np.bool_)
     reach[0] = sim.mu > 0
+    possible = (sim.prob > 0) & sim.mask[..., None]
     for h, g in enumerate(sim.stage):
-        used = (sim.prob[g] > 0) & (sim.mask & reach[h, :, None])[..., None]
-        reach[h + 1, sim.succ[g][used]] = True
+        reach[h + 1, sim.succ[g][possible[g] & reach[h, :, None, None]]] = True
+        if len(possible) == 1 and (reach[h + 1] == reach[h]).all():
+            reach[h + 2 :] = reach[h]
+            break
     return PolicyLog(
         reach=reach,
         path=np.zeros(H, np.int64),
@@ -238,7 +244,7 @@ def measure(log: PolicyLog, sim: Simulator, pi: IntArray, k: int, value: Array) 
     kernel once for all of them. `log` and `value` change in place.
     """
     H = pi.shape[0]
-    n, top = log.waiting
+    n, top = log.waiting[0], log.waiting[1]
     changed = k == 0
     if k == 0:
         top = H - 1
@@ -271,42 +277,44 @@ def measure(log: PolicyLog, sim: Simulator, pi: IntArray, k: int, value: Array) 
 @kernel
 def _evaluate(log: PolicyLog, sim: Simulator, n: int, top: int) -> None:
     """Put the values from `mu` of the `n` waiting policies into ``log.lanes[1, 0]``, and renew `log.V`."""
-    S = sim.mu.size
-    for s in range(S):
-        for w in range(n):
-            log.lanes[(top + 1) % 2, s, w] = log.V[top + 1, s]
-    for h in range(top, -1, -1):
-        now, ahead, g = log.lanes[h % 2], log.lanes[(h + 1) % 2], sim.stage[h]
-        log.since[:] = 0
-        for j in range(1, n):  # the policies since[s], ..., j - 1 had another action in this state
-            s, a = log.state[h, j], log.action[h, j]
-            if s >= 0:
-                _back_up(now[s], ahead, sim.r[h, s, a], sim.prob[g, s, a], sim.succ[g, s, a], log.since[s], j)
-                log.since[s] = j
-        for s in range(S):
-            a = log.pi[h, s]
-            if log.reach[h, s]:
-                _back_up(now[s], ahead, sim.r[h, s, a], sim.prob[g, s, a], sim.succ[g, s, a], log.since[s], n)
-                log.V[h, s] = now[s, n - 1]
-    for w in range(n):
-        log.lanes[1, 0, w] = 0.0
-    for s in range(S):
-        for w in range(n):
-            log.lanes[1, 0, w] += sim.mu[s] * log.lanes[0, s, w]
-
-
-@kernel
-def _back_up(out: Array, ahead: Array, r: float, prob: Array, succ: IntArray, low: int, high: int) -> None:
-    """Set ``out[w] = r + sum_i prob[i] ahead[succ[i], w]`` for w = low, ..., high - 1."""
-    # unsigned bounds show the compiler that no index is negative, four terms at a time save passes over `out`
-    start, stop = np.uint64(low), np.uint64(high)
-    last = prob.size - 1
+    # one loop over plain arrays: a view, or a tuple handed to a helper, is counted once per field
+    prob, succ, mu = sim.prob, sim.succ, sim.mu
+    lanes, since, V = log.lanes, log.since, log.V
+    S, last = mu.size, prob.shape[3] - 1
     i, j, k = min(1, last), min(2, last), min(3, last)
-    p0, p1, p2, p3 = prob[0], prob[i] * (i > 0), prob[j] * (j > i), prob[k] * (k > j)
-    s0, s1, s2, s3 = succ[0], succ[i], succ[j], succ[k]
-    for w in range(start, stop):
-        out[w] = r + p0 * ahead[s0, w] + p1 * ahead[s1, w] + p2 * ahead[s2, w] + p3 * ahead[s3, w]
-    for m in range(4, prob.size):
-        p, s = prob[m], succ[m]
-        for w in range(start, stop):
-            out[w] += p * ahead[s, w]
+    now = lanes[(top + 1) % 2]
+    for s in range(S):
+        for w in range(n):
+            now[s, w] = V[top + 1, s]
+    for h in range(top, -1, -1):
+        now, ahead, g = lanes[h % 2], lanes[(h + 1) % 2], sim.stage[h]
+        since[:] = 0
+        for m in range(1, n + S):
+            if m < n:  # the policies since[s], ..., m - 1 had another action in this state
+                s, a, high = log.state[h, m], log.action[h, m], m
+            else:
+                s, high = m - n, n
+                a = log.pi[h, s]
+            if s < 0 or not log.reach[h, s]:
+                continue
+
+            # unsigned bounds show the compiler that no index is negative; four successors in one pass
+            start, stop = np.uint64(since[s]), np.uint64(high)
+            since[s] = high
+            r = sim.r[h, s, a]
+            p0, p1 = prob[g, s, a, 0], prob[g, s, a, i] * (i > 0)
+            p2, p3 = prob[g, s, a, j] * (j > i), prob[g, s, a, k] * (k > j)
+            x0, x1, x2, x3 = succ[g, s, a, 0], succ[g, s, a, i], succ[g, s, a, j], succ[g, s, a, k]
+            for w in range(start, stop):
+                v = r + p0 * ahead[x0, w] + p1 * ahead[x1, w] + p2 * ahead[x2, w] + p3 * ahead[x3, w]
+                now[s, w] = v
+            for slot in range(4, last + 1):
+                p, x = prob[g, s, a, slot], succ[g, s, a, slot]
+                for w in range(start, stop):
+                    now[s, w] += p * ahead[x, w]
+            V[h, s] = now[s, high - 1]
+    for w in range(n):
+        lanes[1, 0, w] = 0.0
+    for s in range(S):
+        for w in range(n):
+            lanes[1, 0, w] += mu[s] * lanes[0, s, w]

@@ -83,8 +83,8 @@ def ucb_q_learning(
     Notes
     -----
     The learner takes O(H A) time per episode and O(H S A) memory. The exact value of the played policy costs
-    up to O(H S B) more in episodes that change it, B the number of successors of a pair; up to 64 policies
-    are evaluated side by side, in O(64 (H + S)) memory.
+    up to O(H S B) more in episodes that change it, B the number of successors of a pair; up to 128 policies
+    are evaluated side by side, in O(128 (H + S)) memory.
 
     References
     ----------
