@@ -109,7 +109,7 @@ def ucb_q_learning(
     iota = log_term(S, A, K, H, delta)
     rng = checks.generator(rng)
     Q, pi = optimistic(sim)
-    V = np.append(Q.max(axis=-1), np.zeros((1, S)), axis=0)
+    V = np.repeat(np.arange(H, -1.0, -1.0), S).reshape(H + 1, S)  # H - h
     N, moments = np.zeros((H, S, A), np.int64), np.zeros((H, S, A, 3))
     value, upper, log = np.empty(K), np.empty(K), policy_log(sim, pi)
     _ucb_q_learning(Q, V, pi, N, moments, value, upper, log, sim, bonus == "bernstein", iota, c, rng)
