@@ -44,6 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     --------
     >>> main(["list", "studies"])
     quickstart
+    rates
+    rates_average
     0
     """
     parser = _parser()

@@ -156,7 +156,8 @@ def expectation(rows: Rows, i: int, V: Array) -> float:
     elif rows.succ.size == 0:
         total = dot(rows.prob[i * V.size : (i + 1) * V.size], V)
     else:
-        for j in range(np.uint64(rows.indptr[i]), np.uint64(rows.indptr[i + 1])):  # signed bounds keep a test per entry
+        # With signed bounds the compiler keeps a test for negative indices in the loop.
+        for j in range(np.uint64(rows.indptr[i]), np.uint64(rows.indptr[i + 1])):
             total += rows.prob[j] * V[rows.succ[j]]
     return total
 

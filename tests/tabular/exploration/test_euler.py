@@ -111,18 +111,3 @@ def test_value_is_exact(mdp):
 def test_stationary_refuses_stages():
     with pytest.raises(ValueError, match="stationary=True needs a kernel"):
         euler(random_episodic(3, 2, 2, 0, stages=True), 2, stationary=True, rng=rng())
-
-
-# --- rate ---
-
-
-@pytest.mark.slow
-def test_regret_rate():
-    """Theory: slope 1/2 and logarithms."""
-    mdp = random_episodic(3, 2, 3, seed=5)
-    best = mdp.mu @ naive.optimal_value(mdp)[0]
-    K = 2 ** np.arange(12, 19)
-    runs = [euler(mdp, K[-1], stationary=True, c=0.1, rng=rng(i)).value for i in range(8)]
-    regret = np.mean([np.cumsum(best - value) for value in runs], axis=0)
-    slope, _ = np.polyfit(np.log(K), np.log(regret[K - 1]), 1)
-    assert slope < 0.6

@@ -192,19 +192,3 @@ def test_less_regret_than_ucrl2_on_river_swim():
     kl, l1 = (f(mdp, 200_000, rng=rng()).value.sum() for f in (kl_ucrl, ucrl2))
     assert kl > 1.2 * l1
     np.testing.assert_array_equal(kl_ucrl(mdp, 200_000, rng=rng()).pi, 1)
-
-
-# --- rate ---
-
-
-@pytest.mark.slow
-def test_regret_rate():
-    """Theory: slope 1/2 and logarithms."""
-    mdp = river_swim(6, gamma=1.0)
-    best = naive_average.optimal_gain(mdp)
-    T = 2 ** np.arange(17, 23)
-    regret = np.array(
-        [np.mean([(best - kl_ucrl(mdp, n, rng=rng(i)).value).sum() for i in range(8)]) for n in T]
-    )
-    slope, _ = np.polyfit(np.log(T), np.log(regret), 1)
-    assert slope < 0.6

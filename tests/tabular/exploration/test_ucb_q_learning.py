@@ -141,24 +141,3 @@ def test_value_is_exact(mdp):
 
 def scale(mdp, K):
     return log_term(5, 3, K, mdp.H, 0.05)
-
-
-# --- rate ---
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("bonus", ["hoeffding", "bernstein"])
-def test_regret_rate(bonus):
-    """Theory: slope 1/2 and logarithms."""
-    mdp = random_episodic(3, 2, 3, seed=5)
-    best = mdp.mu @ naive.optimal_value(mdp)[0]
-    K = 2 ** np.arange(12, 20)
-    regret = np.mean(
-        [
-            np.cumsum(best - ucb_q_learning(mdp, K[-1], bonus=bonus, c=0.1, rng=rng(i)).value)
-            for i in range(8)
-        ],
-        axis=0,
-    )
-    slope, _ = np.polyfit(np.log(K), np.log(regret[K - 1]), 1)
-    assert slope < 0.6

@@ -131,24 +131,3 @@ def test_value_is_exact(mdp):
 def test_stationary_refuses_stages():
     with pytest.raises(ValueError, match="stationary=True needs a kernel"):
         ucbvi(random_episodic(3, 2, 2, 0, stages=True), 2, stationary=True, rng=rng())
-
-
-# --- rate ---
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("bonus", "stationary"), [("hoeffding", False), ("bernstein", True)])
-def test_regret_rate(bonus, stationary):
-    """Theory: slope 1/2 and logarithms, once the bonuses no longer exceed the horizon (hence the small c)."""
-    mdp = random_episodic(3, 2, 3, seed=5)
-    best = mdp.mu @ naive.optimal_value(mdp)[0]
-    K = 2 ** np.arange(12, 19)
-    regret = np.mean(
-        [
-            np.cumsum(best - ucbvi(mdp, K[-1], bonus=bonus, stationary=stationary, c=0.02, rng=rng(i)).value)
-            for i in range(8)
-        ],
-        axis=0,
-    )
-    slope, _ = np.polyfit(np.log(K), np.log(regret[K - 1]), 1)
-    assert slope < 0.6
