@@ -453,7 +453,7 @@ def return_variance(mdp: DiscountedMDP | EpisodicMDP, pi: ArrayLike) -> Array:
     Raises
     ------
     ValueError
-        If `pi` is not a policy of the problem, gamma is 1, or Bernoulli rewards are not in [0, 1].
+        If `pi` is not a policy of the problem, or gamma is 1.
 
     Notes
     -----
@@ -473,9 +473,7 @@ def return_variance(mdp: DiscountedMDP | EpisodicMDP, pi: ArrayLike) -> Array:
     """
     w = _probabilities(mdp, pi)
     V = policy_value(mdp, w)
-    noise = np.zeros_like(mdp.r)
-    if mdp.bernoulli:
-        noise = checks.finite("r", mdp.r, mdp.r.shape, 0.0, 1.0) * (1 - mdp.r)
+    noise = mdp.r * (1 - mdp.r) if mdp.bernoulli else np.zeros_like(mdp.r)
     if isinstance(mdp, DiscountedMDP):
         gamma = mdp.gamma
         P_pi, _ = policy_kernel(mdp, w)

@@ -8,7 +8,6 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import ArrayLike
 
-from eluder.core import checks
 from eluder.core.problems import DiscountedMDP, EpisodicMDP
 from eluder.core.types import IntArray
 
@@ -46,12 +45,12 @@ def to_gymnasium(
     Raises
     ------
     ValueError
-        If `problem` is not a problem or has Bernoulli rewards outside [0, 1], `layout` does not hold each
+        If `problem` is not a problem, `layout` does not hold each
         state at most once, or `render_mode` is unknown or needs a layout.
 
     Notes
     -----
-    A step costs some microseconds; the algorithms of this package do not go this way.
+    The algorithms of this package do not go this way, which costs an interpreter call per step.
     ``from_gymnasium(to_gymnasium(problem))`` is the problem.
 
     Examples
@@ -79,8 +78,6 @@ class TabularEnv(gymnasium.Env):  # type: ignore[misc]
             raise ValueError(
                 f"problem must be an EpisodicMDP or a DiscountedMDP, got {type(problem).__name__}"
             )
-        if problem.bernoulli:
-            checks.finite("r", problem.r, problem.r.shape, 0.0, 1.0)
         self.problem = problem
         S, A = problem.mask.shape
         self.layout = None if layout is None else _layout(layout, S)

@@ -13,7 +13,6 @@ from gymnasium.utils.env_checker import check_env
 
 from eluder import envs
 from eluder.core.exact import policy_value
-from eluder.core.problems import DiscountedMDP
 from eluder.envs import from_gymnasium, river_swim, to_gymnasium
 from eluder.envs._register import INSTANCES
 from tests.instances import random_discounted, random_episodic
@@ -195,10 +194,3 @@ def test_errors_by_message():
     assert env.step(1)[2]
     with pytest.raises(gymnasium.error.ResetNeeded):
         env.step(0)
-
-
-def test_bernoulli_rewards_are_probabilities():
-    """A mean of 3 cannot be drawn as 0 or 1."""
-    mdp = DiscountedMDP([[[1.0]]], [[3.0]], [1.0], 0.9, bernoulli=True)
-    with pytest.raises(ValueError, match=r"r\[0, 0\] is 3, it must be in \[0, 1\]"):
-        to_gymnasium(mdp)
