@@ -8,44 +8,16 @@ import os
 import pkgutil
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pytest
 
 import eluder.tabular
 from eluder.core.guarantees import guarantees
-from eluder.core.results import OnlineResult, PlanResult
+from eluder.core.results import BanditResult, IdentificationResult, OnlineResult, PlanResult
+from tests.contract import BUDGET, DELTA, RNG, SCALE, STEPS, Row
 from tests.instances import random_discounted, random_episodic
-
-
-@dataclass
-class Row:
-    """One algorithm: `call(seed)` runs it on a small instance; each error is (arguments, message)."""
-
-    name: str
-    problem: Callable[[], Any]
-    args: tuple = ()
-    kwargs: dict = field(default_factory=dict)
-    result: type = OnlineResult
-    seeded: bool = True
-    errors: tuple = ()
-
-    @property
-    def function(self):
-        room, name = self.name.rsplit(".", 1)
-        return getattr(importlib.import_module(f"eluder.{room}"), name)
-
-    def call(self, seed=3, problem=None, **changes):
-        args = list(self.args)
-        kwargs = {**self.kwargs, **changes}
-        for i, key in enumerate(list(inspect.signature(self.function).parameters)[1 : 1 + len(args)]):
-            args[i] = kwargs.pop(key, args[i])
-        if self.seeded:
-            kwargs.setdefault("rng", np.random.default_rng(seed))
-        return self.function(self.problem() if problem is None else problem, *args, **kwargs)
+from tests.tabular.bandits import rows_adversarial, rows_identification, rows_stochastic, rows_structured
 
 
 def episodic():
@@ -59,12 +31,6 @@ def discounted():
 def average():
     return random_discounted(S=4, A=3, gamma=1.0, seed=1, masked=True, bernoulli=True)
 
-
-BUDGET = (({"K": 0}, "K must be at least 1"), ({"K": 2.5}, "K must be an integer"))
-STEPS = (({"T": 0}, "T must be at least 1"), ({"T": 2.5}, "T must be an integer"))
-RNG = (({"rng": 7}, "rng must be a numpy.random.Generator"),)
-DELTA = (({"delta": 0.0}, r"delta must be in \(0, 1\)"), ({"delta": float("nan")}, "delta must be in"))
-SCALE = (({"c": -1.0}, r"c must be in \[0, inf"), ({"c": float("inf")}, "c must be in"))
 
 PLAN = (
     ({"tol": 0.0}, r"tol must be in \(0, inf"),
@@ -178,6 +144,11 @@ ALGORITHMS = [
         seeded=False,
         errors=TAU,
     ),
+    # --- tabular.bandits ---
+    *rows_stochastic.ROWS,
+    *rows_identification.ROWS,
+    *rows_adversarial.ROWS,
+    *rows_structured.ROWS,
 ]
 IDS = [row.name for row in ALGORITHMS]
 
@@ -207,6 +178,34 @@ def test_types_and_shapes(row):
     problem = row.problem()
     result = row.call(problem=problem)
     assert isinstance(result, row.result)
+    kinds = {BanditResult: check_bandit, IdentificationResult: check_identification}
+    check = row.check or kinds.get(row.result, check_policy)
+    check(row, problem, result)
+
+
+def check_bandit(row, problem, result):
+    T = row.args[0]
+    assert result.checkpoints.dtype == result.pulls.dtype == np.int64
+    assert result.checkpoints[0] == 1
+    assert result.checkpoints[-1] == T
+    assert (np.diff(result.checkpoints) > 0).all()
+    assert result.regret.shape == result.value.shape == result.checkpoints.shape
+    assert np.isfinite(result.regret).all()
+    assert np.isfinite(result.value).all()
+    assert (result.pulls >= 0).all()
+
+
+def check_identification(row, problem, result):
+    (A,) = result.pulls.shape
+    assert isinstance(result.arm, int)
+    assert 0 <= result.arm < A
+    assert result.pulls.dtype == np.int64
+    assert result.means.shape == (A,)
+    assert np.isfinite(result.means[result.pulls > 0]).all()
+    assert result.status == "stopped"
+
+
+def check_policy(row, problem, result):
     S, A = problem.mask.shape
     lead = (problem.H,) if hasattr(problem, "H") else ()
     assert result.Q.shape == (*lead, S, A)
@@ -244,7 +243,7 @@ def test_inputs_unmodified(row):
     before = [np.array(x) for x in problem]
     row.call(problem=problem)
     for x, y in zip(problem, before, strict=True):
-        np.testing.assert_array_equal(x, y)
+        np.testing.assert_array_equal(np.array(x), y)
 
 
 @pytest.mark.parametrize(
@@ -260,7 +259,8 @@ def test_errors_by_message(row, change, message):
 def test_refuses_another_kind_of_problem(row):
     """A problem of another kind has the same fields: read silently, it would give a wrong number."""
     other = discounted() if hasattr(row.problem(), "H") else episodic()
-    with pytest.raises(ValueError, match=r"mdp must be an? (Episodic|Discounted)MDP"):
+    first = next(iter(inspect.signature(row.function).parameters))
+    with pytest.raises(ValueError, match=rf"^{first} must be an? {type(row.problem()).__name__}"):
         row.call(problem=other)
 
 

@@ -129,14 +129,26 @@ def table(kind: str, head: list[str], widths: list[int], rows: list[list[list[no
     return nodes.table("", group, classes=[kind, "colwidths-given"])
 
 
+@functools.cache
+def family_pages() -> dict[str, str]:
+    """Return the page that holds the anchor of each algorithm without a page of its own."""
+    found = {}
+    for file in sorted(PAGES.glob("*.md")):
+        for name in re.findall(r"^\((\w+)\)=$", file.read_text(encoding="utf-8"), re.MULTILINE):
+            found[name] = file.stem
+    return found
+
+
 def page(name: str) -> list[nodes.Node]:
-    """Return a link to the page of an algorithm, or its bare name where it has none yet."""
+    """Return a link to the page of an algorithm, or to its anchor on the page of its family."""
     text = nodes.literal(name, name)
+    kind, target = "doc", f"/algorithms/{name}"
     if not (PAGES / f"{name}.md").exists():
-        return [nodes.paragraph("", "", text)]
-    target = f"/algorithms/{name}"
+        if name not in family_pages():
+            return [nodes.paragraph("", "", text)]
+        kind, target = "ref", name
     link = pending_xref(
-        "", text, refdomain="std", reftype="doc", refexplicit=True, reftarget=target, refwarn=True
+        "", text, refdomain="std", reftype=kind, refexplicit=True, reftarget=target, refwarn=True
     )
     return [nodes.paragraph("", "", link)]
 
@@ -225,7 +237,8 @@ class AlgorithmsDirective(SphinxDirective):
         for name in names:
             summary = (inspect.getdoc(home(name)) or "").split("\n\n")[0]
             rows.append([page(name), prose(" ".join(summary.split()))])
-        paths = [f"/algorithms/{name}" for name in names if (PAGES / f"{name}.md").exists()]
+        pages = [name if (PAGES / f"{name}.md").exists() else family_pages().get(name) for name in names]
+        paths = [f"/algorithms/{stem}" for stem in sorted({stem for stem in pages if stem})]
         caption = self.arguments[0].split(".")[-1].replace("_", " ").capitalize()
         lines = ["```{toctree}", ":hidden:", ":titlesonly:", f":caption: {caption}", "", *paths, "```"]
         tree = nested(self, lines)

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from eluder.core.types import Array, IntArray
 
-__all__ = ["OnlineResult", "PlanResult"]
+__all__ = ["BanditResult", "IdentificationResult", "OnlineResult", "PlanResult", "checkpoints"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,3 +65,71 @@ class OnlineResult:
     Q: Array
     pi: IntArray
     N: IntArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BanditResult:
+    """What a bandit learner returns. Its size does not grow with the number of rounds.
+
+    Attributes
+    ----------
+    checkpoints : ndarray of int, shape (C,)
+        Numbers of rounds, increasing, evenly spaced in log t; the last is T.
+    regret : ndarray, shape (C,)
+        Expected pseudo-regret of that many rounds: what the problem's comparator collects in the mean, less
+        the sum of the means of what was played. No noise of the rewards is in it.
+    pulls : ndarray of int, shape (A,)
+        How often each arm was played.
+    value : ndarray, shape (C,)
+        The sum of the means of what was played.
+    """
+
+    checkpoints: IntArray
+    regret: Array
+    pulls: IntArray
+    value: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class IdentificationResult:
+    """What best-arm identification returns.
+
+    Attributes
+    ----------
+    arm : int
+        The arm recommended.
+    pulls : ndarray of int, shape (A,)
+        How often each arm was played; their sum is the sample complexity.
+    means : ndarray, shape (A,)
+        Mean of the rewards seen of each arm; NaN where there are none.
+    status : str
+        "stopped" (by the learner's own rule, so that its guarantee holds), or what happened and what to try.
+    """
+
+    arm: int
+    pulls: IntArray
+    means: Array
+    status: str
+
+
+def checkpoints(T: int, most: int = 200) -> IntArray:
+    """Return the numbers of rounds (or episodes) at which curves are kept, evenly spaced in log t.
+
+    Parameters
+    ----------
+    T : int
+        Budget; the last checkpoint.
+    most : int, default=200
+        How many at most.
+
+    Returns
+    -------
+    ndarray of int
+        Increasing, from 1 to T.
+
+    Examples
+    --------
+    >>> checkpoints(1000, 4).tolist()
+    [1, 10, 100, 1000]
+    """
+    return np.unique(np.geomspace(1, T, most).round().astype(np.int64))

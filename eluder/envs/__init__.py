@@ -1,9 +1,20 @@
 """Instances of problems with their exact tables, and the way to and from gymnasium.
 
-Each instance takes `H` for an EpisodicMDP or `gamma` for a DiscountedMDP. Importing this package registers
-gymnasium ids such as "eluder/RiverSwim-v0".
+Each instance takes `H` for an EpisodicMDP or `gamma` for a DiscountedMDP; bandits take neither. Importing
+this package registers gymnasium ids such as "eluder/RiverSwim-v0".
 """
 
+from eluder.envs._bandits import (
+    adversarial_bandit,
+    bernoulli_bandit,
+    bounded_bandit,
+    exponential_bandit,
+    gaussian_bandit,
+    heavy_tailed_bandit,
+    piecewise_bandit,
+    poisson_bandit,
+    stochastically_constrained_bandit,
+)
 from eluder.envs._chain import chain
 from eluder.envs._combination_lock import combination_lock
 from eluder.envs._deep_sea import deep_sea
@@ -19,21 +30,30 @@ from eluder.envs._river_swim import river_swim
 from eluder.envs._to_gymnasium import to_gymnasium
 
 __all__ = [
+    "adversarial_bandit",
+    "bernoulli_bandit",
+    "bounded_bandit",
     "chain",
     "combination_lock",
     "deep_sea",
+    "exponential_bandit",
     "four_rooms",
     "from_gymnasium",
     "garnet",
+    "gaussian_bandit",
     "grid",
     "gridworld",
+    "heavy_tailed_bandit",
     "inventory",
     "lower_bound_average",
     "lower_bound_episodic",
     "n_room",
+    "piecewise_bandit",
+    "poisson_bandit",
     "queue_admission",
     "random_ergodic",
     "river_swim",
+    "stochastically_constrained_bandit",
     "to_gymnasium",
 ]
 

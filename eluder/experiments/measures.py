@@ -6,7 +6,7 @@ from eluder.core import checks
 from eluder.core.exact import optimal_value
 from eluder.core.problems import DiscountedMDP, EpisodicMDP
 from eluder.core.results import OnlineResult
-from eluder.core.types import Array, IntArray
+from eluder.core.types import Array
 
 __all__ = ["regret", "sample_complexity"]
 
@@ -103,26 +103,3 @@ def sample_complexity(result: OnlineResult, mdp: EpisodicMDP, eps: float) -> int
     bad = np.flatnonzero(gap > eps)
     after = int(bad[-1]) + 1 if bad.size else 0
     return after if after < gap.size else None
-
-
-def checkpoints(K: int, most: int = 200) -> IntArray:
-    """Return the numbers of episodes at which curves are stored: at most `most`, evenly spaced in log k.
-
-    Parameters
-    ----------
-    K : int
-        Budget; the last checkpoint.
-    most : int, default=200
-        How many at most.
-
-    Returns
-    -------
-    ndarray of int
-        Increasing, from 1 to K.
-
-    Examples
-    --------
-    >>> checkpoints(1000, 4).tolist()
-    [1, 10, 100, 1000]
-    """
-    return np.unique(np.geomspace(1, K, most).round().astype(np.int64))

@@ -52,8 +52,9 @@ import eluder
 from eluder.core import checks
 from eluder.core.guarantees import guarantee
 from eluder.core.problems import EpisodicMDP
+from eluder.core.results import checkpoints
 from eluder.experiments import catalogue, store
-from eluder.experiments.measures import checkpoints, regret, sample_complexity
+from eluder.experiments.measures import regret, sample_complexity
 from eluder.experiments.study import Cell, Study, build, cells, entropy, load_study, resolve
 
 __all__ = ["FailedCells", "run"]

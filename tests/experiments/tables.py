@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from eluder.experiments.measures import checkpoints
+from eluder.core.results import checkpoints
 from eluder.experiments.store import Table
 
 SHAPES = {  # label: (coefficient, true exponent, declared exponent, bound / regret)

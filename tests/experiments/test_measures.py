@@ -7,9 +7,9 @@ import pytest
 
 from eluder.core.exact import optimal_value, policy_value
 from eluder.core.problems import EpisodicMDP
-from eluder.core.results import OnlineResult
+from eluder.core.results import OnlineResult, checkpoints
 from eluder.experiments import regret, sample_complexity
-from eluder.experiments.measures import checkpoints, optimum
+from eluder.experiments.measures import optimum
 from eluder.tabular.exploration import ucbvi
 from tests.instances import random_discounted, random_episodic
 

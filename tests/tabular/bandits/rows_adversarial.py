@@ -1,0 +1,3 @@
+"""Contract rows of the adversarial bandits."""
+
+ROWS = []
