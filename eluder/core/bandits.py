@@ -29,6 +29,7 @@ __all__ = [
     "draw",
     "lai_robbins",
     "ledger",
+    "minimax",
     "observe",
     "play",
     "record",
@@ -391,3 +392,33 @@ def lai_robbins(bandit: Bandit) -> float:
     gap = bandit.means[0].max() - bandit.means[0]
     worse = gap > 0
     return float(np.sum(gap[worse] / divergence(bandit)[worse]))
+
+
+def minimax(A: int, T: IntArray | int) -> Array:
+    """Return the lower bound ``min(sqrt(A T), T) / 20`` on the regret of the worst bandit with A arms.
+
+    Parameters
+    ----------
+    A : int
+        Number of arms, at least 2 (with one arm there is no regret: 0).
+    T : int or ndarray of int
+        Number of rounds.
+
+    Returns
+    -------
+    ndarray
+        For every learner there is a bandit with rewards 0 or 1 on which its mean regret is at least this.
+
+    References
+    ----------
+    .. [1] Auer, Cesa-Bianchi, Freund and Schapire. The nonstochastic multiarmed bandit problem. SIAM Journal
+       on Computing 32, 2002, Theorem 5.1.
+
+    Examples
+    --------
+    >>> float(minimax(4, 10_000))
+    10.0
+    """
+    rounds = np.asarray(T, dtype=np.float64)
+    bound: Array = np.minimum(np.sqrt(A * rounds), rounds) / 20 if A > 1 else np.zeros_like(rounds)
+    return bound

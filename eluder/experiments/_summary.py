@@ -36,6 +36,8 @@ class Group:
         The row of ``Table.guarantees``; empty if there is none.
     bound_k, bound : ndarray, shape (B,)
         The theorem's bound; empty if there is none.
+    lines : dict of str to (ndarray, ndarray)
+        Lower bounds of the problem by label: k and value.
     """
 
     problem: str
@@ -46,6 +48,7 @@ class Group:
     theory: dict[str, Any]
     bound_k: Array
     bound: Array
+    lines: dict[str, tuple[Array, Array]]
 
     def rng(self, *others: "Group") -> np.random.Generator:
         """Return a generator seeded by the entropy of the runs: the same runs give the same intervals."""
@@ -75,7 +78,10 @@ class Group:
 
     def steps(self) -> str:
         """Return what the budget counts."""
-        return "step t" if "average" in str(self.theory.get("setting", "")) else "episode k"
+        setting = str(self.theory.get("setting", ""))
+        if setting in ("", "episodic regret", "baseline"):
+            return "episode k"
+        return "step t" if "average" in setting else "round t"
 
     def above(self) -> Interval[float]:
         """Return the fraction of runs above the bound at any checkpoint; NaN if there is no bound."""
@@ -92,6 +98,8 @@ def groups(table: Table) -> Iterator[Group]:
     bounds = dict(list(table.bounds.groupby(["problem", "algorithm"])))
     theory = {(row["problem"], row["algorithm"]): row for row in table.guarantees.to_dict("records")}
     for problem in table.cells["problem"].unique():
+        own = table.lines[table.lines["problem"] == problem].groupby("label", sort=False)
+        lines = {str(n): (x["k"].to_numpy(float), x["value"].to_numpy(float)) for n, x in own}
         here = table.cells[table.cells["problem"] == problem]
         for algorithm in here["algorithm"].unique():
             pair = (problem, algorithm)
@@ -107,6 +115,7 @@ def groups(table: Table) -> Iterator[Group]:
                 theory={str(name): value for name, value in theory.get(pair, {}).items()},
                 bound_k=bound["k"].to_numpy(float),
                 bound=bound["bound"].to_numpy(float),
+                lines=lines,
             )
 
 

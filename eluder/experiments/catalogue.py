@@ -14,8 +14,18 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from eluder.core.guarantees import Paper
+from eluder.core.results import BanditResult, OnlineResult
 
-__all__ = ["arguments", "call_parameters", "check_problem", "cite", "find", "functions", "refuse_unknown"]
+__all__ = [
+    "arguments",
+    "call_parameters",
+    "check_problem",
+    "cite",
+    "find",
+    "functions",
+    "learners",
+    "refuse_unknown",
+]
 
 Function = Callable[..., Any]
 
@@ -44,6 +54,25 @@ def functions(room: str) -> dict[str, Function]:
     modules = [top, *map(importlib.import_module, inner)]
     found = {n: getattr(m, n) for m in modules for n in getattr(m, "__all__", ())}
     return {name: f for name, f in found.items() if inspect.isfunction(f)}
+
+
+@functools.cache
+def learners() -> dict[str, Function]:
+    """Return what a study can run: the public functions that return an OnlineResult or a BanditResult.
+
+    Returns
+    -------
+    dict of str to callable
+        By name.
+
+    Examples
+    --------
+    >>> {"ucbvi", "ucb1"} <= set(learners()), "value_iteration" in learners()
+    (True, False)
+    """
+    kinds = (OnlineResult, BanditResult)
+    every = functions("eluder.tabular").items()
+    return {name: f for name, f in every if typing.get_type_hints(f).get("return") in kinds}
 
 
 def find(kind: str, name: str, known: Mapping[str, Function]) -> Function:
@@ -240,8 +269,9 @@ def check_problem(who: str, function: Function, label: str, problem: Any) -> Non
     wanted = typing.get_type_hints(function).get(parameters[0])
     if isinstance(wanted, type) and not isinstance(problem, wanted):
         kind = type(problem).__name__
-        make = {"EpisodicMDP": "H", "DiscountedMDP": "gamma"}.get(wanted.__name__, "another constructor")
-        raise ValueError(f"{who} needs {wanted.__name__}, {label} is {kind}: {make} makes the former")
+        make = {"EpisodicMDP": "H makes the former", "DiscountedMDP": "gamma makes the former"}
+        hint = make.get(wanted.__name__, "choose another constructor")
+        raise ValueError(f"{who} needs {wanted.__name__}, {label} is {kind}: {hint}")
 
 
 def _signature(parameters: Mapping[str, inspect.Parameter]) -> str:

@@ -1,14 +1,15 @@
-"""What is measured of a run: exact regret and sample complexity, without sampling noise."""
+"""What is measured of a run: exact regret and sample complexity, without sampling noise; lower bounds."""
 
 import numpy as np
 
 from eluder.core import checks
+from eluder.core.bandits import FIXED, Bandit, lai_robbins, minimax
 from eluder.core.exact import optimal_value
 from eluder.core.problems import DiscountedMDP, EpisodicMDP
 from eluder.core.results import OnlineResult
-from eluder.core.types import Array
+from eluder.core.types import Array, IntArray
 
-__all__ = ["regret", "sample_complexity"]
+__all__ = ["lower_bounds", "regret", "sample_complexity"]
 
 
 def optimum(mdp: EpisodicMDP | DiscountedMDP) -> float:
@@ -103,3 +104,36 @@ def sample_complexity(result: OnlineResult, mdp: EpisodicMDP, eps: float) -> int
     bad = np.flatnonzero(gap > eps)
     after = int(bad[-1]) + 1 if bad.size else 0
     return after if after < gap.size else None
+
+
+def lower_bounds(problem: object, t: IntArray) -> dict[str, Array]:
+    """Return what no learner can beat on a problem, to be drawn beside its regret.
+
+    Parameters
+    ----------
+    problem : object
+        A problem; only a `Bandit` has bounds so far.
+    t : ndarray of int
+        Numbers of rounds.
+
+    Returns
+    -------
+    dict of str to ndarray
+        By label: "Lai-Robbins", asymptotic and for this bandit, where its means do not change and the
+        divergence has a closed form; "minimax", for the worst bandit with as many arms and rewards in [0, 1].
+
+    Examples
+    --------
+    >>> bounds = lower_bounds(Bandit([0.5, 0.6]), np.array([100, 10_000]))
+    >>> {label: bound.round(2).tolist() for label, bound in bounds.items()}
+    {'Lai-Robbins': [22.56, 45.12], 'minimax': [0.71, 7.07]}
+    """
+    found: dict[str, Array] = {}
+    if isinstance(problem, Bandit):
+        if problem.starts.size == 1 and problem.law != FIXED:
+            try:
+                found["Lai-Robbins"] = lai_robbins(problem) * np.log(t)
+            except ValueError:  # no closed form
+                pass
+        found["minimax"] = minimax(problem.means.shape[1], t)
+    return found

@@ -20,6 +20,7 @@ __all__ = ["plot_profile", "plot_regret"]
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6BB1", "#4D4D4D", "#B5A300")
 DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)))  # a second and a third round through the palette
 INK = "#333333"
+LOWER: Any = ((0, (7, 2)), (0, (1, 1.6)))  # dashes of lower bounds
 STYLE: Any = {
     "font.size": 9,
     "axes.spines.top": False,
@@ -56,7 +57,8 @@ def plot_regret(table: Table, *, scales: Sequence[Literal["linear", "log"]] = ("
         What `load` returns.
     scales : sequence of {"linear", "log"}, default=("linear", "log")
         Rows of the figure. The log-log panels also show the slope fitted over the last decade of k, the
-        growth that the theorems declare, and their bounds.
+        growth that the theorems declare, and their bounds. Lower bounds of a problem, where it has some,
+        are drawn in black.
 
     Returns
     -------
@@ -246,6 +248,7 @@ def _linear_panel(ax: "Axes", here: Sequence[Group], look: dict[str, tuple[str, 
         ax.fill_between(g.k, band.low, band.high, color=colour, alpha=0.16, linewidth=0)
         ax.plot(g.k, band.estimate, color=colour, linestyle=dash)
         labels.append((float(band.estimate[-1]), g.algorithm, colour))
+    _lower_bounds(ax, here, labels)
     ax.set_xlim(0, max(g.k[-1] for g in here))
     ax.set_ylim(bottom=min(0.0, min(float(g.regret.mean(axis=0).min()) for g in here)))
     ax.yaxis.set_major_formatter(lambda y, _: f"{y:,.0f}" if abs(y) >= 10 or y == 0 else f"{y:g}")
@@ -280,6 +283,7 @@ def _log_panel(ax: "Axes", here: Sequence[Group], look: dict[str, tuple[str, Any
             top = max(top, float(g.bound[-1]) * 2)
         elif g.bound.size:
             above.append(f"{g.algorithm} {g.bound[-1]:.1e}")
+    _lower_bounds(ax, here, labels, bottom)
     ax.set_xlim(1, max(2.0, *(g.k[-1] for g in here)))
     ax.set_ylim(bottom, top)
     _declared_guides(ax, here, bottom)
@@ -289,6 +293,16 @@ def _log_panel(ax: "Axes", here: Sequence[Group], look: dict[str, tuple[str, Any
         _note(
             ax, text, (0, 1), (6, -4), xycoords="axes fraction", va="top", color="#777777", parse_math=False
         )
+
+
+def _lower_bounds(
+    ax: "Axes", here: Sequence[Group], labels: list[tuple[float, str, str]], least: float = -np.inf
+) -> None:
+    """Draw the lower bounds of the problem, and add their labels to those of the curves."""
+    for i, (label, (k, value)) in enumerate(here[0].lines.items()):
+        ax.plot(k, value, color=INK, lw=1.2, ls=LOWER[i % len(LOWER)], zorder=1)
+        if value[-1] > least:
+            labels.append((float(value[-1]), f"lower bound: {label}", INK))
 
 
 def _declared_guides(ax: "Axes", here: Sequence[Group], bottom: float) -> None:

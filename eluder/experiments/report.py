@@ -105,6 +105,7 @@ def _data(here: Sequence[Group], number: Mapping[str, int]) -> dict[str, Any]:
         "problem": here[0].problem,
         "x": here[0].steps(),
         "series": [_series(g, number[g.algorithm]) for g in here],
+        "lines": [{"name": n, "k": _numbers(k), "y": _numbers(y)} for n, (k, y) in here[0].lines.items()],
     }
 
 

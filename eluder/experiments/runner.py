@@ -31,7 +31,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import (
     BrokenExecutor,
     Executor,
@@ -50,11 +50,13 @@ import pandas as pd
 
 import eluder
 from eluder.core import checks
+from eluder.core.bandits import Bandit
 from eluder.core.guarantees import guarantee
 from eluder.core.problems import EpisodicMDP
-from eluder.core.results import checkpoints
+from eluder.core.results import BanditResult, OnlineResult, checkpoints
+from eluder.core.types import Array, IntArray
 from eluder.experiments import catalogue, store
-from eluder.experiments.measures import regret, sample_complexity
+from eluder.experiments.measures import lower_bounds, regret, sample_complexity
 from eluder.experiments.study import Cell, Study, build, cells, entropy, load_study, resolve
 
 __all__ = ["FailedCells", "run"]
@@ -147,6 +149,9 @@ def run(
         for names, statement in theories.items():
             if statement is not None:
                 store.write(store.theory_file(out, *names), store.to_json(statement))
+        for problem, component in config["problems"].items():
+            if (lines := _lines(component, config["budget"][problem])) is not None:
+                store.write(store.lines_file(out, problem), store.to_json(lines))
         failed = _run_all(todo, out, pool, bar)
     store.request(out, config)  # again: another study may have taken the directory before a cell was finished
     table = store.consolidate(out)
@@ -288,14 +293,26 @@ def _play(cell: Cell) -> tuple[store.Record, float]:
     seconds = time.thread_time() - start
     if not np.isfinite(result.value).all():
         raise FloatingPointError(f"value[{int(np.argmin(np.isfinite(result.value)))}] is not finite")
-    k = checkpoints(cell["budget"])
-    accuracies = [sample_complexity(result, mdp, eps) for eps in cell["epsilons"]]
+    k, curve, accuracies = _measured(result, mdp, cell)
     record = {
         "k": k,
-        "regret": regret(result, mdp)[k - 1],
+        "regret": curve,
         "sample_complexity": np.array([np.nan if n is None else n for n in accuracies], np.float64),
     }
     return record, seconds
+
+
+def _measured(
+    result: OnlineResult | BanditResult, problem: Any, cell: Cell
+) -> tuple[IntArray, Array, list[int | None]]:
+    """Return checkpoints, regret there, and the sample complexities of a run."""
+    if isinstance(result, BanditResult):
+        if cell["epsilons"]:
+            raise ValueError("epsilons are for episodic problems: a bandit learner has no policy value")
+        return result.checkpoints, result.regret, []
+    k = checkpoints(cell["budget"])
+    accuracies = [sample_complexity(result, problem, eps) for eps in cell["epsilons"]]
+    return k, regret(result, problem)[k - 1], accuracies
 
 
 @functools.lru_cache(maxsize=32)
@@ -304,7 +321,7 @@ def _problem(component: str) -> Any:
 
 
 def _algorithm(name: str) -> Callable[..., Any]:
-    return catalogue.find("algorithm", name, catalogue.functions("eluder.tabular.exploration"))
+    return catalogue.find("algorithm", name, catalogue.learners())
 
 
 def theory(cell: Cell) -> dict[str, Any] | None:
@@ -326,7 +343,7 @@ def theory(cell: Cell) -> dict[str, Any] | None:
         g = None
     if g is None:
         return None
-    k, bound = _bound(g.bound, mdp, cell["budget"], params.get("delta"))
+    k, bound = _bound(g.bound, mdp, cell["budget"], params)
     return {
         "exponent": g.exponent,
         "statement": g.statement,
@@ -339,24 +356,36 @@ def theory(cell: Cell) -> dict[str, Any] | None:
     }
 
 
+def _size(problem: Any, needs: Collection[str]) -> dict[str, Any]:
+    """Return the quantities of a problem that a bound may depend on, of those that it `needs`."""
+    if isinstance(problem, Bandit):
+        size: dict[str, Any] = {"A": problem.means.shape[1]}
+        if problem.starts.size == 1:
+            size["gaps"] = problem.means[0].max() - problem.means[0]
+        return size
+    if not hasattr(problem, "P") or not hasattr(problem, "mask"):
+        return {}
+    S, A = problem.mask.shape
+    size = {"S": S, "A": A}
+    if isinstance(problem, EpisodicMDP):
+        size["H"] = problem.H
+    elif "D" in needs:
+        from eluder.core.exact import diameter
+
+        size["D"] = diameter(problem)
+    return size
+
+
 def _bound(
-    bound: Callable[..., float] | None, mdp: Any, K: int, delta: float | None
+    bound: Callable[..., float] | None, problem: Any, K: int, params: Mapping[str, Any]
 ) -> tuple[list[int], list[float]]:
     """Evaluate a theorem's bound at the checkpoints; empty where there is none."""
     if bound is None:
         return [], []
-    S, A = mdp.mask.shape
-    size: dict[str, Any] = {"S": S, "A": A}
     needs = inspect.signature(bound).parameters
-    if isinstance(mdp, EpisodicMDP):
-        size["H"] = mdp.H
-    elif "D" in needs:
-        from eluder.core.exact import diameter
-
-        size["D"] = diameter(mdp)
+    given = {name: value for name, value in params.items() if value is not None}
+    size = {**given, **_size(problem, needs)}
     budget = "K" if "K" in needs else "T"
-    if delta is not None:
-        size["delta"] = delta
     if not set(needs) <= {*size, budget}:
         return [], []
     curve = [
@@ -364,6 +393,14 @@ def _bound(
     ]
     finite = [(k, b) for k, b in curve if np.isfinite(b)]
     return [k for k, _ in finite], [b for _, b in finite]
+
+
+def _lines(component: Any, budget: int) -> dict[str, Any] | None:
+    """Return the lower bounds of a problem at the checkpoints as plain data; None if it has none."""
+    k = checkpoints(budget)
+    bounds = lower_bounds(_problem(json.dumps(component)), k)
+    lines = {label: bound.tolist() for label, bound in bounds.items()}
+    return {"k": k.tolist(), "lines": lines} if lines else None
 
 
 @functools.cache

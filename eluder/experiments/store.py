@@ -4,6 +4,7 @@
 
     out/studies/<hash>.json    what was asked (one file per distinct request; a changed study is refused)
     out/theory/<hash>.json     what the theorem of an algorithm says of a problem
+    out/lines/<hash>.json      what no learner can beat on a problem
     out/cells/<hash>.npz       numbers of one cell; the same bytes wherever it ran
     out/cells/<hash>.json      how it ran: seconds, versions, commit
     out/table.csv, curves.csv, config.json (and .parquet)   exports, written by `consolidate`
@@ -13,6 +14,7 @@ file appears at once by renaming, and whoever writes it writes the same bytes.
 """
 
 import contextlib
+import dataclasses
 import importlib.util
 import io
 import json
@@ -46,6 +48,7 @@ UNREADABLE = (
     zlib.error,
 )
 CELL = ["problem", "algorithm", "seed"]
+LINES = ["problem", "label", "k", "value"]
 DAY = 86_400.0
 
 
@@ -68,6 +71,8 @@ class Table:
         problem, algorithm, k, bound: the theorem's bound for k episodes, where its constants are known.
     config : dict
         The study as plain data.
+    lines : DataFrame
+        problem, label, k, value: lower bounds on the regret, where a problem has them.
     """
 
     cells: pd.DataFrame
@@ -75,6 +80,7 @@ class Table:
     guarantees: pd.DataFrame
     bounds: pd.DataFrame
     config: dict[str, Any]
+    lines: pd.DataFrame = dataclasses.field(default_factory=lambda: pd.DataFrame(columns=LINES))
 
 
 def write(path: Path, data: bytes) -> None:
@@ -232,6 +238,11 @@ def theory_file(out: Path, problem: str, algorithm: str) -> Path:
     return out / "theory" / f"{digest([problem, algorithm])[:32]}.json"
 
 
+def lines_file(out: Path, problem: str) -> Path:
+    """Return the place of the lower bounds of a problem."""
+    return out / "lines" / f"{digest(problem)[:32]}.json"
+
+
 def load(out: str | Path) -> Table:
     """Read what a study left: the finished cells, in the order of the study.
 
@@ -284,7 +295,25 @@ def load(out: str | Path) -> Table:
         guarantees=guarantees,
         bounds=bounds,
         config=config,
+        lines=_lines(out, config),
     )
+
+
+def _lines(out: Path, config: Mapping[str, Any]) -> pd.DataFrame:
+    found = []
+    for problem in config["problems"]:
+        path = lines_file(out, problem)
+        if not path.exists():
+            continue
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            for label, value in data["lines"].items():
+                found.append(
+                    pd.DataFrame({"problem": problem, "label": label, "k": data["k"], "value": value})
+                )
+        except UNREADABLE as error:
+            warnings.warn(f"{path} holds no lower bounds, it is left out: {error}", stacklevel=3)
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=LINES)
 
 
 def _theory(out: Path, config: Mapping[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -241,7 +241,7 @@ def resolve(study: Study) -> Study:
     >>> resolve(study).algorithms["U"]
     ('ucbvi', {'bonus': 'hoeffding', 'stationary': False, 'delta': 0.05, 'c': 1.0})
     """
-    known = catalogue.functions("eluder.tabular.exploration")
+    known = catalogue.learners()
     algorithms = {
         label: (name, catalogue.arguments(label, catalogue.find("algorithm", name, known), params, skip=2))
         for label, (name, params) in study.algorithms.items()

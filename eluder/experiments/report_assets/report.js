@@ -68,7 +68,7 @@
       this.panel = panel;
       this.index = index;
       this.hidden = new Set();
-      this.state = { scale: "linear", band: "interval", bounds: false, slopes: true };
+      this.state = { scale: "linear", band: "interval", bounds: false, slopes: true, lines: true };
       this.buildControls(root);
       const figure = element("div", { class: "figure" }, root);
       this.plot = element("div", { class: "plot" }, figure);
@@ -101,7 +101,8 @@
       }
       select.addEventListener("change", () => this.set({ band: select.value }));
       const flags = [["slopes", "fitted and declared slopes (log-log)", this.panel.series.some((s) => s.slope || s.exponent !== null)],
-                     ["bounds", "theorem's bound", this.panel.series.some((s) => s.bound)]];
+                     ["bounds", "theorem's bound", this.panel.series.some((s) => s.bound)],
+                     ["lines", "lower bounds", this.panel.lines.length > 0]];
       for (const [key, text, available] of flags) {
         if (!available) continue;
         const label = element("label", {}, bar);
@@ -185,6 +186,7 @@
       const body = svg("g", { "clip-path": `url(#${clip})` }, this.svg);
       for (const s of shown) this.drawBand(body, s, low);
       if (log && this.state.slopes) this.drawGuides(body, shown, low, K);
+      if (this.state.lines) this.drawLines(body);
       for (const s of shown) {
         const stroke = `stroke:var(--c${s.colour})`;
         if (this.state.bounds && s.bound) svg("path", { class: "bound", style: stroke, d: this.path(s.bound.k, s.bound.y) }, body);
@@ -234,6 +236,15 @@
       const point = (i, y) => `${this.x.at(s.k[i]).toFixed(1)},${this.y.at(log ? Math.max(y, least / 10) : y).toFixed(1)}`;
       const outline = [...keep.map((i) => point(i, band[1][i])), ...keep.reverse().map((i) => point(i, band[0][i]))];
       svg("polygon", { class: "band", points: outline.join(" "), style: `fill:var(--c${s.colour})` }, body);
+    }
+
+    drawLines(body) {
+      for (const line of this.panel.lines) {
+        svg("path", { class: "lower", d: this.path(line.k, line.y) }, body);
+        const i = Math.floor(line.k.length * 0.6);
+        const [x, y] = [this.x.at(line.k[i]), this.y.at(line.y[i])];
+        if (Number.isFinite(y)) svg("text", { class: "note", x, y: y - 5, "text-anchor": "end" }, body, line.name);
+      }
     }
 
     drawGuides(body, shown, low, K) {
