@@ -1,0 +1,28 @@
+"""Our side of bandits.py: whole runs on Bernoulli arms, one after another."""
+
+import numpy as np
+from worker import serve
+
+
+def about():
+    import eluder
+    import eluder.tabular.bandits
+
+    return {"eluder": eluder.__version__}
+
+
+def run(problem, method, T, runs, seed=0, **more):
+    import eluder.tabular.bandits
+    from eluder.envs import bernoulli_bandit
+
+    bandit = bernoulli_bandit(problem["means"])
+    play = getattr(eluder.tabular.bandits, method)
+
+    def call(i):
+        seeds = np.random.SeedSequence([seed, i]).spawn(runs)
+        return [play(bandit, T, rng=np.random.default_rng(s), **more).regret[-1] for s in seeds]
+
+    return call, lambda regrets: {"regret": float(np.mean(regrets))}
+
+
+serve(about, run)
