@@ -12,7 +12,16 @@ from common import Worker, arguments, median, number, peers, publish, ratio, rou
 
 SCRIPTS = {"eluder": "eluder_bandits", "smpybandits": "smpybandits_bandits", "mabwiser": "mabwiser_bandits"}
 T, RUNS, ARMS = 100_000, 100, 20
-PEER_ROUNDS = {"ucb1": 20_000, "moss": 20_000, "kl_ucb": 5_000, "thompson": 20_000, "exp3": 10_000, "tsallis_inf": 3_000}
+PEER_ROUNDS = {
+    "ucb1": 20_000,
+    "moss": 20_000,
+    "kl_ucb": 5_000,
+    "thompson": 20_000,
+    "exp3": 10_000,
+    "tsallis_inf": 3_000,
+}
+OTHERS = ("ucb_v", "imed", "bayes_ucb", "exp3_ix")
+SIZES, NUMBERS = (10_000, 100_000, 1_000_000), (2, 20, 200, 2_000)
 # What the peer's default is, where ours has another.
 OURS = {"kl_ucb": {"c": 0.0}}
 
@@ -30,22 +39,22 @@ def races(workers, folder, only, repeat):
     for method, short in PEER_ROUNDS.items():
         if only not in method:
             continue
-        ask = {"problem": path, "method": method, "seed": 0}
-        more = OURS.get(method, {})
+        ours = {"problem": path, "method": method, "seed": 0, **OURS.get(method, {})}
+        theirs = {"problem": path, "method": method, "seed": 0, "T": short, "runs": 1}
         jobs = [
-            ("eluder", workers["eluder"], {**ask, "T": T, "runs": RUNS, **more}),
-            ("eluder, as many rounds as the peer", workers["eluder"], {**ask, "T": short, "runs": 100, **more}),
-            ("smpybandits", workers["smpybandits"], {**ask, "T": short, "runs": 1}),
+            ("eluder", workers["eluder"], {**ours, "T": T, "runs": RUNS}),
+            ("eluder, short", workers["eluder"], {**ours, "T": short, "runs": RUNS}),
+            ("smpybandits", workers["smpybandits"], theirs),
         ]
-        counts = (T * RUNS, short * 100, short)
+        rounds_played = {"eluder": T * RUNS, "eluder, short": short * RUNS, "smpybandits": short}
         answers = rounds(jobs, repeat)
-        for found, count in zip(answers.values(), counts):
-            for answer in found if isinstance(found, list) else ():
-                answer["per"] = answer["seconds"] / count
-        for (library, found), count, budget in zip(answers.items(), counts, (T, short, short)):
+        for library, found in answers.items():
+            budget = T if library == "eluder" else short
             if isinstance(found, str):
                 rows.append([method, library, f"{budget:,}", found, "-", "-"])
                 continue
+            for answer in found:
+                answer["per"] = answer["seconds"] / rounds_played[library]
             over = "1" if library == "eluder" else ratio(found, answers["eluder"], "per")
             cost = number(1e6 * median(found, "per"))
             rows.append([method, library, f"{budget:,}", cost, number(median(found, "regret")), over])
@@ -55,22 +64,40 @@ def races(workers, folder, only, repeat):
 def growth(worker, folder, only, repeat):
     """Rows of the cost of a round along T (20 arms) and along the number of arms (1e5 rounds)."""
     rows = []
-    floor = cost(worker, folder, "random_numbers", ARMS, 1_000_000, repeat) if not only else None
-    del floor
-    for method in (*PEER_ROUNDS, "exp3_ix", "ucb_v", "imed", "bayes_ucb"):
+    for method in (*PEER_ROUNDS, *OTHERS):
         if only not in f"{method} growth":
             continue
-        along_T = [cost(worker, folder, method, ARMS, size, repeat) for size in (10**4, 10**5, 10**6)]
-        along_A = [cost(worker, folder, method, arms, 10**5, repeat) for arms in (2, 20, 200, 2000)]
+        along_T = [cost(worker, folder, method, ARMS, size, repeat) for size in SIZES]
+        along_A = [cost(worker, folder, method, arms, T, repeat) for arms in NUMBERS]
         rows.append([method, ", ".join(map(number, along_T)), ", ".join(map(number, along_A))])
     return rows
 
 
-def cost(worker, folder, method, arms, T, repeat):
+def cost(worker, folder, method, arms, rounds_a_run, repeat):
     """Nanoseconds of a round."""
     path = save(folder, f"arms{arms}", means=np.linspace(0.1, 0.9, arms))
-    request = {"problem": path, "method": method, "T": T, "runs": max(1, 10**5 // T), "seed": 0}
+    runs = max(1, T // rounds_a_run)
+    request = {"problem": path, "method": method, "T": rounds_a_run, "runs": runs, "seed": 0}
     found = rounds([("x", worker, {**request, **OURS.get(method, {})})], repeat)["x"]
-    if isinstance(found, str):
-        return np.nan
-    return 1e9 * median(found, "seconds") / (T * request["runs"])
+    return np.nan if isinstance(found, str) else 1e9 * median(found, "seconds") / (rounds_a_run * runs)
+
+
+def main():
+    args = arguments(__doc__.splitlines()[0], repeat=3).parse_args()
+    workers = {name: Worker(name, script, args) for name, script in SCRIPTS.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        raced = races(workers, folder, args.only, args.repeat)
+        grown = growth(workers["eluder"], folder, args.only, args.repeat)
+    head = ["algorithm", "library", "rounds of a run", "us per round", "mean regret", "over ours"]
+    text = table(head, raced)
+    text += "\n\nNanoseconds of a round of ours, Bernoulli arms; the pull of an arm alone is one uniform number:\n\n"
+    sizes = f"20 arms, T = {', '.join(f'{n:,}' for n in SIZES)}"
+    arms = f"T = {T:,}, A = {', '.join(f'{n:,}' for n in NUMBERS)}"
+    text += table(["algorithm", sizes, arms], grown)
+    publish("bandits", f"{text}\n\n{peers(workers.values())}", args.write)
+    for worker in workers.values():
+        worker.close()
+
+
+if __name__ == "__main__":
+    main()
