@@ -90,7 +90,7 @@ def main():
         grown = growth(workers["eluder"], folder, args.only, args.repeat)
     head = ["algorithm", "library", "rounds of a run", "us per round", "mean regret", "over ours"]
     text = table(head, raced)
-    text += "\n\nNanoseconds of a round of ours, Bernoulli arms; the pull of an arm alone is one uniform number:\n\n"
+    text += "\n\nNanoseconds of a round of ours, Bernoulli arms:\n\n"
     sizes = f"20 arms, T = {', '.join(f'{n:,}' for n in SIZES)}"
     arms = f"T = {T:,}, A = {', '.join(f'{n:,}' for n in NUMBERS)}"
     text += table(["algorithm", sizes, arms], grown)

@@ -25,6 +25,7 @@ from eluder.envs._inventory import inventory
 from eluder.envs._lower_bounds import lower_bound_average, lower_bound_episodic
 from eluder.envs._queue_admission import queue_admission
 from eluder.envs._random_ergodic import random_ergodic
+from eluder.envs._recovering import recovering_bandit, saturating_bandit
 from eluder.envs._register import register
 from eluder.envs._river_swim import river_swim
 from eluder.envs._to_gymnasium import to_gymnasium
@@ -52,7 +53,9 @@ __all__ = [
     "poisson_bandit",
     "queue_admission",
     "random_ergodic",
+    "recovering_bandit",
     "river_swim",
+    "saturating_bandit",
     "stochastically_constrained_bandit",
     "to_gymnasium",
 ]

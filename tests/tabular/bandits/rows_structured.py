@@ -1,3 +1,43 @@
 """Contract rows of recovering, fair and contextual bandits, and of off-policy evaluation."""
 
+import numpy as np
+
+from eluder.core.recovering import PeriodicPlan, RecoveringBandit
+from eluder.core.results import BanditResult
+from tests.contract import RNG, SCALE, STEPS, Row
+
 ROWS = []
+
+
+def recovering():
+    return RecoveringBandit([[0.1, 0.5, 0.6], [0.4, 0.4, 0.9], [0.2, 0.3, 0.3]], m=2)
+
+
+def check_plan(row, problem, result):
+    assert result.period.dtype == result.offset.dtype == np.int64
+    assert 0 < result.value <= result.upper + 1e-9
+
+
+ROWS += [
+    Row(
+        "tabular.bandits.purely_periodic",
+        recovering,
+        result=PeriodicPlan,
+        seeded=False,
+        check=check_plan,
+        errors=(({"largest": 0}, "largest must be in"),),
+    ),
+    Row(
+        "tabular.bandits.recovering_ucb",
+        recovering,
+        args=(200,),
+        result=BanditResult,
+        errors=(
+            *STEPS,
+            *RNG,
+            *SCALE,
+            ({"a0": 3}, r"a0 must be in \[1, 2\]"),
+            ({"phase": 0}, "phase must be at least 1"),
+        ),
+    ),
+]
