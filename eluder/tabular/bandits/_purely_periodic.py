@@ -19,7 +19,7 @@ confirmed from the paper). A period rounded up within D costs a factor 1 + 1/a0 
 groups waste a factor 1 - (a0 - 1)/m, and the arm that the relaxation cuts one slot: a0 near sqrt(m) balances
 them.
 
-Deviations from the paper: the nesting of the schedules is derived from the paper's claims; the best a0 is taken
+Deviations from the paper: the nesting of the schedules is derived from its claims; the best a0 is taken
 instead of one near sqrt(m), with local improvements, and each can only raise the value.
 """
 

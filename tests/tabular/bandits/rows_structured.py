@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from eluder.core.fairness import FairClassification, FairResult
 from eluder.core.recovering import PeriodicPlan, RecoveringBandit
 from eluder.core.results import BanditResult
 from tests.contract import RNG, SCALE, STEPS, Row
@@ -38,6 +39,38 @@ ROWS += [
             *SCALE,
             ({"a0": 3}, r"a0 must be in \[1, 2\]"),
             ({"phase": 0}, "phase must be at least 1"),
+        ),
+    ),
+]
+
+
+def fair():
+    similar = np.ones((2, 3, 3), bool)
+    F = [[1, 1, 1], [0, 1, 1], [0, 0, 1]]
+    return FairClassification([0.1, 0.4, 0.9], [0.3, 0.3, 0.4], F, similar, k=2)
+
+
+def check_fair(row, problem, result):
+    assert result.checkpoints[-1] == row.args[0]
+    assert result.regret.shape == result.violations.shape == result.checkpoints.shape
+    assert ((result.q >= 0) & (result.q <= 1 + 1e-12)).all()
+    assert (np.diff(result.violations) >= 0).all()
+
+
+ROWS += [
+    Row(
+        "tabular.bandits.fair_exp2",
+        fair,
+        args=(200,),
+        result=FairResult,
+        check=check_fair,
+        errors=(
+            *STEPS,
+            *RNG,
+            ({"lam": -1.0}, "lam must be in"),
+            ({"eta": 0.0}, "eta must be in"),
+            ({"gamma": 0.0}, "gamma must be in"),
+            ({"slack": 0.5}, "slack must be in"),
         ),
     ),
 ]
