@@ -4,6 +4,7 @@ Each instance takes `H` for an EpisodicMDP or `gamma` for a DiscountedMDP; bandi
 this package registers gymnasium ids such as "eluder/RiverSwim-v0".
 """
 
+from eluder.envs._adversaries import blockwise_adversary, lower_bound_bandit
 from eluder.envs._bandits import (
     adversarial_bandit,
     bernoulli_bandit,
@@ -17,7 +18,9 @@ from eluder.envs._bandits import (
 )
 from eluder.envs._chain import chain
 from eluder.envs._combination_lock import combination_lock
+from eluder.envs._combinatorial import semi_bandit, top_m_bandit
 from eluder.envs._deep_sea import deep_sea
+from eluder.envs._dueling import bradley_terry_bandit, cyclic_dueling_bandit, dueling_bandit
 from eluder.envs._from_gymnasium import from_gymnasium
 from eluder.envs._garnet import garnet
 from eluder.envs._gridworld import four_rooms, grid, gridworld, n_room
@@ -28,15 +31,20 @@ from eluder.envs._random_ergodic import random_ergodic
 from eluder.envs._recovering import recovering_bandit, saturating_bandit
 from eluder.envs._register import register
 from eluder.envs._river_swim import river_swim
+from eluder.envs._rotting import rotting_bandit
 from eluder.envs._to_gymnasium import to_gymnasium
 
 __all__ = [
     "adversarial_bandit",
     "bernoulli_bandit",
+    "blockwise_adversary",
     "bounded_bandit",
+    "bradley_terry_bandit",
     "chain",
     "combination_lock",
+    "cyclic_dueling_bandit",
     "deep_sea",
+    "dueling_bandit",
     "exponential_bandit",
     "four_rooms",
     "from_gymnasium",
@@ -47,6 +55,7 @@ __all__ = [
     "heavy_tailed_bandit",
     "inventory",
     "lower_bound_average",
+    "lower_bound_bandit",
     "lower_bound_episodic",
     "n_room",
     "piecewise_bandit",
@@ -56,8 +65,11 @@ __all__ = [
     "recovering_bandit",
     "river_swim",
     "saturating_bandit",
+    "semi_bandit",
+    "rotting_bandit",
     "stochastically_constrained_bandit",
     "to_gymnasium",
+    "top_m_bandit",
 ]
 
 register()

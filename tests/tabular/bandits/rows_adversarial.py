@@ -1,3 +1,47 @@
-"""Contract rows of the adversarial bandits."""
+"""Contract rows of the adversarial bandits, and of those with other feedback."""
 
-ROWS = []
+from eluder.core.results import BanditResult
+from eluder.envs import bernoulli_bandit, gaussian_bandit
+from tests.contract import DELTA, RNG, STEPS, Row
+
+
+def bandit():
+    return bernoulli_bandit([0.2, 0.5, 0.8])
+
+
+ETA = (({"eta": 0.0}, r"eta must be in \(0, "), ({"eta": float("nan")}, "eta must be in"))
+
+
+def row(name, *errors, **kwargs):
+    bounded = ({"problem": gaussian_bandit([0.0, 1.0])}, rf"{name} needs rewards in \[0, 1\]")
+    return Row(
+        f"tabular.bandits.{name}",
+        bandit,
+        args=(300,),
+        kwargs=kwargs,
+        result=BanditResult,
+        errors=(*STEPS, *RNG, *errors, bounded),
+    )
+
+
+ROWS = [
+    row("hedge", *ETA),
+    row("optimistic_hedge", *ETA, ({"V": 0.0}, r"V must be in \(0, inf")),
+    row(
+        "exp3",
+        *ETA,
+        ({"form": "x"}, "form must be 'losses' or 'gains'"),
+        ({"gamma": 1.5}, r"gamma must be in \[0, 1\]"),
+        form="gains",
+    ),
+    row("exp3_ix", *ETA, ({"gamma": -1.0}, r"gamma must be in \[0, inf")),
+    row("exp3_p", *DELTA),
+    row(
+        "exp3_plus_plus",
+        ({"alpha": 0.0}, r"alpha must be in \(0, "),
+        ({"beta": 0.0}, r"beta must be in \(0, "),
+        beta=0.5,
+    ),
+    row("tsallis_inf", ({"estimator": "x"}, "estimator must be 'plain' or 'reduced'"), estimator="reduced"),
+    row("log_barrier", *ETA),
+]
