@@ -74,3 +74,23 @@ ROWS += [
         ),
     ),
 ]
+
+ROWS.append(
+    Row(
+        "tabular.bandits.fair_ftpl",
+        fair,
+        args=(60,),
+        kwargs={"draws": 5},
+        result=FairResult,
+        check=check_fair,
+        errors=(
+            *STEPS,
+            *RNG,
+            ({"lam": -1.0}, "lam must be in"),
+            ({"eta": 0.0}, "eta must be in"),
+            ({"gamma": 0.0}, "gamma must be in"),
+            ({"draws": 0}, "draws must be in"),
+            ({"slack": 0.5}, "slack must be in"),
+        ),
+    )
+)

@@ -1,4 +1,4 @@
-"""Tests of core/fairness.py and of the learners with one-sided feedback: fair_exp2."""
+"""Tests of core/fairness.py and of the learners with one-sided feedback: fair_exp2, fair_ftpl."""
 
 import itertools
 
@@ -7,7 +7,8 @@ import pytest
 
 from eluder.core.fairness import FairClassification, FairResult, best_fair_policy, expected_error, report
 from eluder.core.guarantees import guarantees
-from eluder.tabular.bandits import fair_exp2
+from eluder.tabular.bandits import _fair_ftpl as ftpl
+from eluder.tabular.bandits import fair_exp2, fair_ftpl
 from eluder.tabular.bandits._fair_exp2 import estimate, learning_rate, mixing
 
 
@@ -176,6 +177,67 @@ def test_regret_and_reports_together_grow_as_declared():
     sums = []
     for T in budgets:
         runs = [fair_exp2(problem, int(T), lam=lam, slack=eps, rng=rng(i)) for i in range(4)]
+        sums.append(np.mean([run.regret[-1] + lam * eps * run.violations[-1] for run in runs]))
+    slope = np.polyfit(np.log(budgets), np.log(sums), 1)[0]
+    assert slope <= exponent + 0.2, (slope, sums)
+
+
+# --- fair_ftpl ---
+
+
+def test_ftpl_rates_by_hand():
+    assert ftpl.noise_rate(20, 4, 50_000, 3.0) == pytest.approx(0.25 / 100)
+    assert ftpl.mixing(1000) == pytest.approx(0.1)
+    assert ftpl.mixing(1) == 0.5
+    assert ftpl.cap(0.1, 99) == 47  # ln(100) / 0.1 = 46.05
+
+
+def test_leader_without_noise_is_the_argmin_of_the_class():
+    problem = population(X=6, M=12, seed=3)
+    G = rng(4).standard_normal(6)
+    generator = rng(5)
+    chosen = {ftpl.leader(problem.F, G, 1e5, 1e-9, 0, generator) for _ in range(50)}
+    assert chosen == {int(np.argmin(problem.F @ G))}
+    assert {ftpl.leader(problem.F, G, 1.0, 1.0, 7, generator) for _ in range(20)} == {7}
+
+
+def test_leader_has_the_law_of_laplace_perturbations():
+    problem, G, eta = population(X=5, M=6, seed=6), rng(7).standard_normal(5), 0.7
+    generator, n = rng(8), 20_000
+    drawn = np.bincount([ftpl.leader(problem.F, G, eta, 0.1, 0, generator) for _ in range(n)], minlength=6)
+    noise = rng(9).laplace(scale=1 / eta, size=(n, 5))
+    leaders = np.argmin((G + noise) @ problem.F.T, axis=1)
+    expected = 0.9 * np.bincount(leaders, minlength=6) / n + 0.1 * (np.arange(6) == 0)
+    np.testing.assert_allclose(drawn / n, expected, atol=5 * np.sqrt(0.5 / n))
+
+
+def test_resampling_estimates_the_inverse_probability():
+    problem, G = population(X=5, M=6, seed=6), np.zeros(5)
+    generator, n, x = rng(10), 20_000, 2
+    chance = np.mean([problem.F[ftpl.leader(problem.F, G, 1.0, 0.2, 0, generator), x] for _ in range(n)])
+    counts = [ftpl.resample(problem.F, G, 1.0, 0.2, 0, x, 1000, generator) for _ in range(n)]
+    assert np.mean(counts) == pytest.approx(1 / chance, rel=0.05)
+    assert ftpl.resample(problem.F, G, 1.0, 1e-9, 0, x, 1, generator) == 1
+
+
+def test_ftpl_learns_and_a_price_makes_reports_rare():
+    problem = population(seed=1, alpha=0.1)
+    plain = fair_ftpl(problem, 4000, lam=0.0, draws=20, rng=rng())
+    always = expected_error(problem, np.ones(8)) - expected_error(problem, best_fair_policy(problem))
+    assert plain.regret[-1] < 0.3 * always * 4000
+    dear = fair_ftpl(problem, 4000, lam=30.0, rng=rng())
+    assert dear.violations[-1] < 0.8 * plain.violations[-1]
+
+
+@pytest.mark.slow
+def test_ftpl_regret_and_reports_together_grow_as_declared():
+    (exponent,) = {g.exponent for g in guarantees(fair_ftpl)}
+    problem, eps = population(X=20, M=32, alpha=0.2), 0.1
+    lam = problem.k / eps
+    budgets = np.array([4_000, 16_000, 64_000])
+    sums = []
+    for T in budgets:
+        runs = [fair_ftpl(problem, int(T), lam=lam, slack=eps, draws=400, rng=rng(i)) for i in range(3)]
         sums.append(np.mean([run.regret[-1] + lam * eps * run.violations[-1] for run in runs]))
     slope = np.polyfit(np.log(budgets), np.log(sums), 1)[0]
     assert slope <= exponent + 0.2, (slope, sums)
