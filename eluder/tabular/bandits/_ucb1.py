@@ -66,7 +66,8 @@ def ucb1(bandit: Bandit, T: int, *, c: float = 1.0, rng: np.random.Generator) ->
     --------
     >>> import numpy as np
     >>> from eluder.envs import bernoulli_bandit
-    >>> ucb1(bernoulli_bandit([0.2, 0.8]), 1000, rng=np.random.default_rng(0)).pulls.argmax()
+    >>> result = ucb1(bernoulli_bandit([0.2, 0.8]), 1000, rng=np.random.default_rng(0))
+    >>> int(result.pulls.argmax())
     1
     """
     refuse_other_problems(bandit)
