@@ -43,6 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Examples
     --------
     >>> main(["list", "studies"])
+    bandits
     quickstart
     rates
     rates_average

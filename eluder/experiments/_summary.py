@@ -84,11 +84,13 @@ class Group:
         return "step t" if "average" in setting else "round t"
 
     def above(self) -> Interval[float]:
-        """Return the fraction of runs above the bound at any checkpoint; NaN if there is no bound."""
+        """Return the fraction of runs that end above the bound; NaN if there is no bound.
+
+        Learners that know their horizon promise nothing of the rounds before it.
+        """
         if not self.bound.size:
             return Interval(np.nan, np.nan, np.nan)
-        bound = np.interp(self.k, self.bound_k, self.bound)
-        count = int((self.regret > bound).any(axis=1).sum())
+        count = int((self.regret[:, -1] > np.interp(self.k[-1], self.bound_k, self.bound)).sum())
         return stats.clopper_pearson(count, len(self.regret))
 
 
@@ -133,7 +135,7 @@ def summary(table: Table) -> pd.DataFrame:
         One row per problem and algorithm: problem, algorithm, runs; regret (mean final regret), regret_low,
         regret_high; slope (log-log, over the last decade of k), slope_low, slope_high; declared (exponent of
         the theorem), applies (False where the run leaves the theorem's constants); above (fraction of runs
-        above the theorem's bound at any checkpoint), above_low, above_high; seconds (mean CPU time of a run).
+        that end above the theorem's bound), above_low, above_high; seconds (mean CPU time of a run).
         With sample complexities also, for each eps, samples_<eps> (median, inf: more than the budget),
         samples_<eps>_low, samples_<eps>_high. NaN where there is no such thing.
 
