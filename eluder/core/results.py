@@ -6,7 +6,14 @@ import numpy as np
 
 from eluder.core.types import Array, IntArray
 
-__all__ = ["BanditResult", "IdentificationResult", "OnlineResult", "PlanResult", "checkpoints"]
+__all__ = [
+    "BanditResult",
+    "EstimateResult",
+    "IdentificationResult",
+    "OnlineResult",
+    "PlanResult",
+    "checkpoints",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,6 +116,40 @@ class IdentificationResult:
     arm: int
     pulls: IntArray
     means: Array
+    status: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EstimateResult:
+    """What off-policy evaluation returns.
+
+    Attributes
+    ----------
+    value : float
+        Estimate of the mean reward of the policy.
+    error : float
+        Its standard error, from the spread over the rows; NaN for a single row. It knows nothing of a bias.
+    scores : ndarray, shape (n,)
+        What each row contributes; `value` is their mean.
+    weights : ndarray, shape (n,)
+        Importance weights as they were used.
+    mean_weight : float
+        Mean of the weights before any were cut; near 1 if the propensities are right and cover the policy.
+    effective_rows : float
+        ``(sum w)^2 / sum w^2`` of the weights used; 0 if all are 0.
+    unsupported : float
+        Share of the policy's probability, over the contexts of the log, on pairs that were never logged.
+    status : str
+        "ok", or what the log leaves open and what to try.
+    """
+
+    value: float
+    error: float
+    scores: Array
+    weights: Array
+    mean_weight: float
+    effective_rows: float
+    unsupported: float
     status: str
 
 

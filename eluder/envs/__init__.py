@@ -30,11 +30,13 @@ from eluder.envs._queue_admission import queue_admission
 from eluder.envs._random_ergodic import random_ergodic
 from eluder.envs._recovering import recovering_bandit, saturating_bandit
 from eluder.envs._register import register
+from eluder.envs._replay import Log, read_log, replay_bandit
 from eluder.envs._river_swim import river_swim
 from eluder.envs._rotting import rotting_bandit
 from eluder.envs._to_gymnasium import to_gymnasium
 
 __all__ = [
+    "Log",
     "adversarial_bandit",
     "bernoulli_bandit",
     "blockwise_adversary",
@@ -62,7 +64,9 @@ __all__ = [
     "poisson_bandit",
     "queue_admission",
     "random_ergodic",
+    "read_log",
     "recovering_bandit",
+    "replay_bandit",
     "river_swim",
     "saturating_bandit",
     "semi_bandit",

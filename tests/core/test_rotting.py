@@ -24,7 +24,7 @@ def random_bandit(seed, N=4, A=3):
 @pytest.mark.parametrize("seed", range(6))
 def test_comparator_is_the_best_of_all_pull_counts(seed):
     bandit = random_bandit(seed)
-    N, A = bandit.means.shape
+    _N, A = bandit.means.shape
     longest = 9
     column = np.concatenate([bandit.means, np.repeat(bandit.means[-1:], longest, axis=0)])
     sums = np.concatenate([np.zeros((1, A)), np.cumsum(column, axis=0)])

@@ -1,4 +1,4 @@
-"""Best-arm identification as its papers write it: plain NumPy, general-purpose optimisers, lists of rewards."""
+"""Best-arm identification as its papers write it: plain NumPy, general optimisers, lists of rewards."""
 
 import math
 

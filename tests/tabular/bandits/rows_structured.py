@@ -2,9 +2,11 @@
 
 import numpy as np
 
+from eluder.core.contextual import ContextualBandit
 from eluder.core.fairness import FairClassification, FairResult
+from eluder.core.logged import collect
 from eluder.core.recovering import PeriodicPlan, RecoveringBandit
-from eluder.core.results import BanditResult
+from eluder.core.results import BanditResult, EstimateResult
 from tests.contract import RNG, SCALE, STEPS, Row
 
 ROWS = []
@@ -94,3 +96,52 @@ ROWS.append(
         ),
     )
 )
+
+
+def log():
+    bandit = ContextualBandit([[0.2, 0.5, 0.9], [0.6, 0.3, 0.0]], mask=[[1, 1, 1], [1, 1, 0]])
+    return collect(bandit, LOGGING, 200, np.random.default_rng(0))
+
+
+LOGGING = [[0.7, 0.2, 0.1], [0.4, 0.6, 0.0]]
+PI = [[0.1, 0.2, 0.7], [0.9, 0.1, 0.0]]
+MODEL = [[0.3, 0.6, 0.4], [0.2, 0.8, 0.5]]
+
+
+def check_estimate(row, data, result):
+    assert result.scores.shape == result.weights.shape == data.reward.shape
+    assert result.error > 0
+    assert 0 < result.effective_rows <= data.reward.size
+    assert result.status == "ok"
+
+
+def estimator(name, *args, errors=()):
+    return Row(
+        f"tabular.off_policy.{name}",
+        log,
+        args=(PI, *args),
+        result=EstimateResult,
+        seeded=False,
+        check=check_estimate,
+        errors=(({"pi": [[0.5, 0.5, 0.5], PI[1]]}, r"pi\[0\] sums to 1.5"), *errors),
+    )
+
+
+BAD_MODEL = (({"model": [[0.0, float("inf"), 0.0], [0.0] * 3]}, r"model\[0, 1\] is inf"),)
+
+ROWS += [
+    estimator("ips"),
+    estimator("snips"),
+    estimator("clipped_ips", errors=(({"cap": 0.0}, r"cap must be in \(0, inf"),)),
+    estimator("doubly_robust", MODEL, errors=BAD_MODEL),
+    estimator(
+        "switch",
+        MODEL,
+        LOGGING,
+        errors=(
+            *BAD_MODEL,
+            ({"threshold": -1.0}, r"threshold must be in \[0, inf"),
+            ({"reward_bound": 0.0}, r"reward_bound must be in \(0, inf"),
+        ),
+    ),
+]

@@ -77,9 +77,9 @@ def test_families_refuse_other_rewards():
     ] == [1, 1]
     assert family_code("x", "exponential", exponential_bandit([1.0])) == EXPONENTIAL
     assert family_code("x", "poisson", poisson_bandit([1.0])) == POISSON
-    with pytest.raises(ValueError, match="x with family 'exponential' needs rewards > 0, a poisson bandit"):
+    with pytest.raises(ValueError, match=r"x with family 'exponential' needs rewards > 0, a poisson bandit"):
         family_code("x", "exponential", poisson_bandit([1.0]))
-    with pytest.raises(ValueError, match="x needs rewards in .0, 1., those of a pareto bandit"):
+    with pytest.raises(ValueError, match=r"x needs rewards in .0, 1., those of a pareto bandit"):
         family_code("x", "bernoulli", heavy_tailed_bandit([0.0]))
     with pytest.raises(ValueError, match=r"means\[0, 0\] is -1"):
         family_code("x", "poisson", gaussian_bandit([-1.0])._replace(law="fixed"))
