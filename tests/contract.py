@@ -32,7 +32,9 @@ class Row:
     def call(self, seed=3, problem=None, **changes):
         args = list(self.args)
         kwargs = {**self.kwargs, **changes}
-        for i, key in enumerate(list(inspect.signature(self.function).parameters)[1 : 1 + len(args)]):
+        first, *names = inspect.signature(self.function).parameters
+        problem = kwargs.pop(first, problem)
+        for i, key in enumerate(names[: len(args)]):
             args[i] = kwargs.pop(key, args[i])
         if self.seeded:
             kwargs.setdefault("rng", np.random.default_rng(seed))

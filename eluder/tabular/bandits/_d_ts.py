@@ -4,13 +4,17 @@ Pseudo-code (algorithm 1), in our names::
 
     wins = 0 for each ordered pair
     for t = 1, ..., T:
-        U(a, b), L(a, b) = wins(a, b) / n(a, b) +- sqrt(alpha ln(t) / n(a, b)),  n(a, b) = wins(a, b) +
-        wins(b, a) U(a, b), L(a, b) = 2, 0 where n(a, b) = 0 C = arms with the largest number of b != a with
-        U(a, b) > 1/2                     # act: first arm draw theta(a, b) ~ Beta(1 + wins(a, b), 1 + wins(b,
-        a)) for a < b;  theta(b, a) = 1 - theta(a, b) a = argmax_{a in C} number of b != a with theta(a, b) >
-        1/2, ties at random draw theta(b) ~ Beta(1 + wins(b, a), 1 + wins(a, b)) for b != a;  theta(a) = 1/2
-        # second arm b = argmax_b theta(b) over a and the arms with L(b, a) <= 1/2 let a and b meet;
-        wins(winner, loser) += 1                                       # update
+        U(a, b), L(a, b) = wins(a, b) / n(a, b) +- sqrt(alpha ln(t) / n(a, b)),
+            n(a, b) = wins(a, b) + wins(b, a)
+        U(a, b), L(a, b) = 2, 0 where n(a, b) = 0
+        # act: first arm
+        C = arms with the largest number of b != a with U(a, b) > 1/2
+        draw theta(a, b) ~ Beta(1 + wins(a, b), 1 + wins(b, a)) for a < b;  theta(b, a) = 1 - theta(a, b)
+        a = argmax_{a in C} number of b != a with theta(a, b) > 1/2, ties at random
+        # act: second arm
+        draw theta(b) ~ Beta(1 + wins(b, a), 1 + wins(a, b)) for b != a;  theta(a) = 1/2
+        b = argmax_b theta(b) over a and the arms with L(b, a) <= 1/2
+        let a and b meet;  wins(winner, loser) += 1                                       # update
 
 Guarantee: for alpha > 1/2, with a Condorcet winner, the expected regret is O(A ln T + A^2 ln ln T) (abstract;
 constants not confirmed).

@@ -7,7 +7,7 @@ Pseudo-code (figure 3), in our names::
         with probability eps play any arm, each as likely; else a = argmax_a mean(a)        # act
         observe a reward;  n(a) += 1, mean(a) <- mean of its rewards                         # update
 
-Guarantee: with rewards in [0, 1], 0 < gap <= the smallest gap and c > 5, an arm a is wrongly played in round t
+Guarantee: with rewards in [0, 1], 0 < gap <= the smallest gap and c > 5, an arm is wrongly played in round t
 with probability at most ``c / (gap^2 t) + o(1 / t)`` (Theorem 3): the regret is O(log T). With a constant
 epsilon it grows linearly, by epsilon times the mean gap a round at least.
 

@@ -12,9 +12,9 @@ Guarantee: with probability at least 1 - delta the best arm stays, and an arm a 
 ``4 radius(n) <= gap_a`` at most (Theorem 8), so that the regret is at most
 ``sum_a gap_a min{n : 4 radius(n) <= gap_a}``.
 
-Deviations from the paper: it stops when one arm is left; here that arm is played until round T. 5 is the paper's
-constant "c > 4" (from memory); `c` multiplies the radius, 1 is the paper's. For a small expected regret choose
-``delta = 1 / T``.
+Deviations from the paper: it stops when one arm is left; here that arm is played until round T. 5 is the
+paper's constant "c > 4" (from memory); `c` multiplies the radius, 1 is the paper's. For a small expected
+regret choose ``delta = 1 / T``.
 """
 
 import math

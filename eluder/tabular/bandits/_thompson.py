@@ -18,8 +18,9 @@ so that for Bernoulli arms it meets the lower bound of Lai and Robbins (also Kau
 
 Deviations from the paper: none in law. With the Beta prior most draws are not made: beyond the largest draw M
 so far the log-concave density f is below its tangent ``f(M) exp(-slope (x - M))``, whose mass q is small.
-With probability 1 - q the arm stays below M and nothing more is drawn; else a point x of the tangent is accepted
-with probability f(x) / tangent(x). Whether an arm exceeds M, and where, has exactly the law of a full draw.
+With probability 1 - q the arm stays below M and nothing more is drawn; else a point x of the tangent is
+accepted with probability f(x) / tangent(x). Whether an arm exceeds M, and where, has exactly the law of a
+full draw.
 """
 
 import math

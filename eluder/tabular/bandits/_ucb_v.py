@@ -15,8 +15,8 @@ Guarantee: for zeta = 1.2 and c = 1 the expected regret is at most
 
 which is stated here with var_a <= 1/4.
 
-Deviations from the paper: none. `c` multiplies the last term only, as there; the variance is that of the sample
-(divided by n).
+Deviations from the paper: none. `c` multiplies the last term only, as there; the variance is that of the
+sample (divided by n).
 """
 
 import math

@@ -55,21 +55,23 @@ def weights(sigma, mu):
     def m(a, x):
         return (mu[i] + x * mu[a]) / (1 + x)
 
+    def level(a, x):
+        return d(sigma, mu[i], m(a, x)) + (x * d(sigma, mu[a], m(a, x)) if x else 0.0)
+
     def x_of(a, y):
         def g(z):
             x = z / (1 - z)
-            return d(sigma, mu[i], m(a, x)) + x * d(sigma, mu[a], m(a, x)) - y
+            return level(a, x) - y
 
-        z = brentq(g, 0, 1 - 1e-12, xtol=1e-16, rtol=1e-14)
+        z = brentq(g, 0, 1 - 1e-7, xtol=1e-16, rtol=1e-14)
         return z / (1 - z)
 
     def excess(y):
         terms = [d(sigma, mu[i], m(a, x_of(a, y))) / d(sigma, mu[a], m(a, x_of(a, y))) for a in others]
         return sum(terms) - 1
 
-    top = min(d(sigma, mu[i], mu[a]) for a in others)
-    top = 50.0 if math.isinf(top) else top
-    y = brentq(excess, top * 1e-6, top * (1 - 1e-9), xtol=1e-16, rtol=1e-14)
+    top = min(level(a, 1e7) for a in others)  # its supremum, d(best, a), may be infinite
+    y = brentq(excess, top * 1e-6, top * (1 - 1e-5), xtol=1e-16, rtol=1e-14)
     x = np.array([1.0 if a == i else x_of(a, y) for a in range(mu.size)])
     return x / x.sum()
 
@@ -110,7 +112,7 @@ def track_rule(sigma):
         starved = [a for a in range(A) if n[a] < math.sqrt(t) - A / 2]
         if starved:
             return min(starved, key=lambda a: n[a])
-        return int(np.argmax(np.round(t * weights(sigma, mean) - n, 7)))
+        return int(np.argmax(np.round(t * weights(sigma, mean) - n, 9)))
 
     return choose
 

@@ -113,7 +113,7 @@ def test_windows_are_renewed_in_constant_time_on_average():
 
 @pytest.mark.parametrize("algorithm", [sliding_window_ucb, discounted_ucb])
 def test_they_follow_an_arm_that_falls_and_comes_back(algorithm):
-    """UCB1 believes its average of many plays; after a second change it is wrong for as long as it was right."""
+    """UCB1 believes its average: after the second change it is wrong for as long as it was right."""
     T = 20_000
     bandit = piecewise_bandit([[0.9, 0.5], [0.1, 0.5], [0.9, 0.5]], [0, T // 3, 2 * T // 3])
     change = np.mean([algorithm(bandit, T, changes=2, rng=rng(i)).regret[-1] for i in range(10)])
