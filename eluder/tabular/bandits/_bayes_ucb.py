@@ -142,23 +142,24 @@ def tail(x: float, y: float, log_b: float, u: float) -> float:
 def quantile(x: float, y: float, log_b: float, alpha: float, u: float) -> float:
     """Return the point that Beta(x, y) exceeds with probability `alpha`; the search begins at `u` in (0, 1).
 
-    Newton's method on the logarithm of the tail, which is concave: from the second point on the steps go down
-    to the root.
+    Newton's method on the logarithm of the tail, which is concave: from the right of the root the steps go
+    down to it. A step that leaves the bracket, or a tail without logarithm, halves the bracket.
     """
     if alpha >= 1.0:
         return 0.0
+    low, high = 0.0, 1.0
     for _ in range(200):
         p = tail(x, y, log_b, u)
-        if p <= 0.0:
-            u *= 0.5
-            continue
-        f = math.exp((x - 1.0) * math.log(u) + (y - 1.0) * math.log1p(-u) - log_b)
-        step = math.log(p / alpha) * p / max(f, 1e-300)
-        last, u = u, u + step
-        if u >= 1.0:
-            u = 0.5 * (last + 1.0)
-        elif u <= 0.0:
-            u = 0.5 * last
+        if p > alpha:
+            low = u
+        else:
+            high = u
+        last, u = u, 0.5 * (low + high)
+        f = math.exp((x - 1.0) * math.log(last) + (y - 1.0) * math.log1p(-last) - log_b)
+        if p > 0.0 and f > 0.0:
+            newton = last + math.log(p / alpha) * p / f
+            if low <= newton <= high:
+                u = newton
         if abs(u - last) <= 1e-13 * u or u >= 1.0:
             break
     return u

@@ -83,6 +83,8 @@ def excess(family: int, m: float, ent: float, u: float, theta: float, psi: float
     """Return kl(m, u) from what is known of m (`ent`) and of u (`theta`, `psi`), up to rounding."""
     if family == GAUSSIAN:  # the three terms of large means would cancel
         return 0.5 * (u - m) * (u - m)
+    if theta == math.inf:  # u is the upper end of the domain
+        return 0.0 if m >= 1.0 else math.inf
     if m <= 0.0:
         return ent + psi if family != EXPONENTIAL else math.inf
     return ent - m * theta + psi

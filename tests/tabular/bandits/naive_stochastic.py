@@ -15,6 +15,10 @@ def exponential(means):
     return lambda a, rng: means[a] * rng.standard_exponential()
 
 
+def bounded(means, precision=4.0):
+    return lambda a, rng: rng.beta(means[a] * precision, (1 - means[a]) * precision)
+
+
 def run(index, means, T, rng, draw=None, variance=False):
     """Play the argmax of ``index(t, n, mean)`` (or ``index(t, n, mean, var)``), each arm once first.
 
