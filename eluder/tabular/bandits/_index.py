@@ -119,7 +119,7 @@ def upper(family: int, m: float, level: float) -> float:
             if step <= 1e-13 * y:
                 break
         return m * math.exp(y)
-    if m <= 0.0:
+    if m < 1e-300:  # u / m would overflow
         return level
     u = m + level + math.sqrt(2.0 * m * level)
     for _ in range(NEWTON):
