@@ -76,7 +76,7 @@ def recovering_ucb(
 
     Notes
     -----
-    O(m) time per play; O(A |D| log(A |D|)) and a few passes of improvements for each plan.
+    O(m) time per play; O(A D log(A D)) and a few passes of improvements for each plan.
 
     References
     ----------
