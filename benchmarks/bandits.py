@@ -20,7 +20,7 @@ PEER_ROUNDS = {
     "exp3": 10_000,
     "tsallis_inf": 3_000,
 }
-OTHERS = ("ucb_v", "imed", "bayes_ucb", "exp3_ix")
+OTHERS = ("ucb_v", "kl_ucb_plus_plus", "imed", "bayes_ucb", "exp3_ix", "log_barrier", "hedge")
 SIZES, NUMBERS = (10_000, 100_000, 1_000_000), (2, 20, 200, 2_000)
 # What the peer's default is, where ours has another.
 OURS = {"kl_ucb": {"c": 0.0}}
@@ -63,13 +63,15 @@ def races(workers, folder, only, repeat):
 
 def growth(worker, folder, only, repeat):
     """Rows of the cost of a round along T (20 arms) and along the number of arms (1e5 rounds)."""
-    rows = []
+    floor = cost(worker, folder, "random numbers", ARMS, SIZES[-1], repeat)
+    rows = [["a random number", number(floor), "-", "-"]]
     for method in (*PEER_ROUNDS, *OTHERS):
         if only not in f"{method} growth":
             continue
         along_T = [cost(worker, folder, method, ARMS, size, repeat) for size in SIZES]
         along_A = [cost(worker, folder, method, arms, T, repeat) for arms in NUMBERS]
-        rows.append([method, ", ".join(map(number, along_T)), ", ".join(map(number, along_A))])
+        share = f"{2 * floor / along_T[1]:.0%}"
+        rows.append([method, ", ".join(map(number, along_T)), ", ".join(map(number, along_A)), share])
     return rows
 
 
@@ -93,7 +95,7 @@ def main():
     text += "\n\nNanoseconds of a round of ours, Bernoulli arms:\n\n"
     sizes = f"20 arms, T = {', '.join(f'{n:,}' for n in SIZES)}"
     arms = f"T = {T:,}, A = {', '.join(f'{n:,}' for n in NUMBERS)}"
-    text += table(["algorithm", sizes, arms], grown)
+    text += table(["algorithm", sizes, arms, "two random numbers"], grown)
     publish("bandits", f"{text}\n\n{peers(workers.values())}", args.write)
     for worker in workers.values():
         worker.close()

@@ -11,7 +11,24 @@ def about():
     return {"eluder": eluder.__version__}
 
 
+def random_numbers(n):
+    """Draw n uniform numbers in a compiled loop: what every learner pays at least."""
+    from eluder.core.kernels import kernel
+
+    @kernel
+    def draw(n, rng):
+        total = 0.0
+        for _ in range(n):
+            total += rng.random()
+        return total
+
+    draw(1, np.random.default_rng(0))
+    return lambda i: draw(n, np.random.default_rng(i)), lambda _: {"regret": 0.0}
+
+
 def run(problem, method, T, runs, seed=0, **more):
+    if method == "random numbers":
+        return random_numbers(T * runs)
     import eluder.tabular.bandits
     from eluder.envs import bernoulli_bandit
 
