@@ -10,9 +10,11 @@ from eluder.tabular.bandits._exp3 import exp3
 from eluder.tabular.bandits._exp3_ix import exp3_ix
 from eluder.tabular.bandits._exp3_p import exp3_p
 from eluder.tabular.bandits._exp3_plus_plus import exp3_plus_plus
+from eluder.tabular.bandits._exp4 import exp4
 from eluder.tabular.bandits._explore_then_commit import explore_then_commit
 from eluder.tabular.bandits._fair_exp2 import fair_exp2
 from eluder.tabular.bandits._fair_ftpl import fair_ftpl
+from eluder.tabular.bandits._ftpl import ftpl
 from eluder.tabular.bandits._hedge import hedge
 from eluder.tabular.bandits._imed import imed
 from eluder.tabular.bandits._kl_ucb import kl_ucb
@@ -47,9 +49,11 @@ __all__ = [
     "exp3_ix",
     "exp3_p",
     "exp3_plus_plus",
+    "exp4",
     "explore_then_commit",
     "fair_exp2",
     "fair_ftpl",
+    "ftpl",
     "hedge",
     "imed",
     "kl_ucb",

@@ -44,4 +44,21 @@ ROWS = [
     ),
     row("tsallis_inf", ({"estimator": "x"}, "estimator must be 'plain' or 'reduced'"), estimator="reduced"),
     row("log_barrier", *ETA),
+    row(
+        "exp4",
+        *ETA,
+        ({"advice": [[0.5, 0.4, 0.2]]}, r"advice\[0\] sums to 1.1, not 1"),
+        ({"advice": [[0.5, 0.5]]}, r"advice must have shape \(n >= 1, 3\)"),
+        ({"advice": [0.5, 0.3, 0.2]}, r"advice must have shape \(n >= 1, n >= 1, 3\)"),
+        ({"contexts": [0, 1]}, r"contexts\[1\] is 1, it must be in \[0, 0\]"),
+        ({"contexts": [0.5]}, r"contexts\[0\] is 0.5, it must be "),
+        advice=[[0.6, 0.3, 0.1], [0.1, 0.3, 0.6]],
+    ),
+    row(
+        "ftpl",
+        *ETA,
+        ({"feedback": "x"}, "feedback must be 'bandit' or 'full'"),
+        ({"noise": "x"}, "noise must be 'exponential' or 'gumbel'"),
+        ({"most": 0}, "most must be at least 1"),
+    ),
 ]
