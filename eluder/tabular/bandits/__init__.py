@@ -1,13 +1,17 @@
 """Bandits: one state, or none."""
 
+from eluder.tabular.bandits._batched_elimination import batched_elimination
 from eluder.tabular.bandits._bayes_ucb import bayes_ucb
 from eluder.tabular.bandits._comb_ucb1 import comb_ucb1
 from eluder.tabular.bandits._cts import cts
 from eluder.tabular.bandits._d_ts import d_ts
+from eluder.tabular.bandits._delayed_exp3 import delayed_exp3
 from eluder.tabular.bandits._discounted_ucb import discounted_ucb
 from eluder.tabular.bandits._epsilon_greedy import epsilon_greedy
 from eluder.tabular.bandits._exp3 import exp3
+from eluder.tabular.bandits._exp3_graph import exp3_graph
 from eluder.tabular.bandits._exp3_ix import exp3_ix
+from eluder.tabular.bandits._exp3_m import exp3_m
 from eluder.tabular.bandits._exp3_p import exp3_p
 from eluder.tabular.bandits._exp3_plus_plus import exp3_plus_plus
 from eluder.tabular.bandits._exp4 import exp4
@@ -39,14 +43,18 @@ from eluder.tabular.bandits._ucb1 import ucb1
 from eluder.tabular.bandits._ucb_v import ucb_v
 
 __all__ = [
+    "batched_elimination",
     "bayes_ucb",
     "comb_ucb1",
     "cts",
     "d_ts",
+    "delayed_exp3",
     "discounted_ucb",
     "epsilon_greedy",
     "exp3",
+    "exp3_graph",
     "exp3_ix",
+    "exp3_m",
     "exp3_p",
     "exp3_plus_plus",
     "exp4",

@@ -1,8 +1,10 @@
 """Contract rows of the adversarial bandits, and of those with other feedback."""
 
+import numpy as np
+
 from eluder.core.results import BanditResult
 from eluder.envs import bernoulli_bandit, gaussian_bandit
-from tests.contract import DELTA, RNG, STEPS, Row
+from tests.contract import DELTA, RNG, SCALE, STEPS, Row
 
 
 def bandit():
@@ -60,5 +62,44 @@ ROWS = [
         ({"feedback": "x"}, "feedback must be 'bandit' or 'full'"),
         ({"noise": "x"}, "noise must be 'exponential' or 'gumbel'"),
         ({"most": 0}, "most must be at least 1"),
+    ),
+    row(
+        "exp3_graph",
+        *ETA,
+        ({"graph": [[1, 1]]}, r"graph must have shape \(3, 3\)"),
+        ({"graph": np.ones((3, 3)) - np.eye(3)}, r"graph\[0, 0\] is 0, form 'set' needs"),
+        ({"form": "x"}, "form must be 'set' or 'g'"),
+        ({"alpha": 4}, r"alpha must be in \[1, 3\]"),
+        ({"gamma": -0.1}, r"gamma must be in \[0, 1\]"),
+        graph=[[1, 1, 0], [0, 1, 1], [1, 0, 1]],
+    ),
+    row(
+        "exp3_m",
+        ({"m": 0}, r"m must be in \[1, 3\]"),
+        ({"m": 4}, r"m must be in \[1, 3\]"),
+        ({"gamma": 0.0}, r"gamma must be in \[1e-09, 1\]"),
+        m=2,
+    ),
+    row(
+        "delayed_exp3",
+        *ETA,
+        ({"delays": -1}, r"delays\[0\] is -1, it must be in \[0, "),
+        ({"delays": [0, 0.5]}, r"delays\[1\] is 0.5, it must be an integer"),
+        delays=[3, 0, 10],
+    ),
+    Row(
+        "tabular.bandits.batched_elimination",
+        bandit,
+        args=(300,),
+        kwargs={"c": 0.2},
+        result=BanditResult,
+        errors=(
+            *STEPS,
+            *RNG,
+            *SCALE,
+            ({"batches": 0}, "batches must be at least 1"),
+            ({"grid": "x"}, "grid must be 'minimax' or 'geometric'"),
+            ({"gamma": -1.0}, r"gamma must be in \[0, inf"),
+        ),
     ),
 ]
