@@ -23,7 +23,7 @@ PEER_ROUNDS = {
 OTHERS = ("ucb_v", "kl_ucb_plus_plus", "imed", "bayes_ucb", "exp3_ix", "log_barrier", "hedge")
 SIZES, NUMBERS = (10_000, 100_000, 1_000_000), (2, 20, 200, 2_000)
 # What the peer's default is, where ours has another.
-OURS = {"kl_ucb": {"c": 0.0}}
+OURS = {"kl_ucb": {"loglog": 0.0}}
 
 
 def save(folder, name, **arrays):

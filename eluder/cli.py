@@ -47,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     quickstart
     rates
     rates_average
+    rates_bandits
     0
     """
     parser = _parser()

@@ -3,15 +3,15 @@ r"""Bayes-UCB: optimism with a quantile of the posterior (Kaufmann, Cappe & Gari
 Pseudo-code (algorithm 1), in our names::
 
     for t = 0, ..., T-1:
-        alpha = 1 / ((t + 1) ln(T)^c)
+        alpha = 1 / ((t + 1) ln(T)^power)
         index(a) = the u with  P(Beta(1 + S(a), 1 + F(a)) > u) = alpha
         play a = argmax_a index(a)                                # act
         observe a reward x in [0, 1];  with probability x, S(a) += 1, else F(a) += 1              # update
 
-Guarantee: for Bernoulli arms and c >= 5, limsup regret / ln T is the constant of Lai and Robbins,
+Guarantee: for Bernoulli arms and power >= 5, limsup regret / ln T is the constant of Lai and Robbins,
 ``sum_{a: gap_a > 0} gap_a / kl(mean_a, best mean)`` (Theorem 1).
 
-Deviations from the paper: none. The default ``c = 0`` is what the authors recommend in practice. Only the
+Deviations from the paper: none. The default ``power = 0`` is what the authors recommend in practice. Only the
 argmax is needed: the quantile u is computed for the incumbent, and an arm replaces it if its tail beyond u
 exceeds alpha; most arms are ruled out by the bound ``f(u) / slope`` on the tail of a log-concave density.
 """
@@ -30,7 +30,7 @@ from eluder.core.types import Array
 __all__ = ["bayes_ucb"]
 
 
-def bayes_ucb(bandit: Bandit, T: int, *, c: float = 0.0, rng: np.random.Generator) -> BanditResult:
+def bayes_ucb(bandit: Bandit, T: int, *, power: float = 0.0, rng: np.random.Generator) -> BanditResult:
     """Play T rounds of Bayes-UCB with uniform priors.
 
     Parameters
@@ -39,7 +39,7 @@ def bayes_ucb(bandit: Bandit, T: int, *, c: float = 0.0, rng: np.random.Generato
         The problem; the learner sees rewards only. Those between 0 and 1 are rounded at random.
     T : int
         Number of rounds.
-    c : float, default=0.0
+    power : float, default=0.0
         Exponent of ``ln T`` in the quantile's level: 5 in the theorem, 0 in practice.
     rng : numpy.random.Generator
         The only source of randomness.
@@ -52,8 +52,8 @@ def bayes_ucb(bandit: Bandit, T: int, *, c: float = 0.0, rng: np.random.Generato
     Raises
     ------
     ValueError
-        If `bandit` is not a Bandit or its rewards can leave [0, 1], `T` < 1, `c` is negative, or `rng` is not
-        a Generator.
+        If `bandit` is not a Bandit or its rewards can leave [0, 1], `T` < 1, `power` is negative, or `rng` is
+        not a Generator.
 
     Notes
     -----
@@ -75,9 +75,9 @@ def bayes_ucb(bandit: Bandit, T: int, *, c: float = 0.0, rng: np.random.Generato
     """
     refuse_unbounded("bayes_ucb", bandit)
     T = checks.integer("T", T)
-    c = checks.number("c", c, 0.0, 100.0)
+    power = checks.number("power", power, 0.0, 100.0)
     books = ledger(bandit.means.shape[1], T)
-    _bayes_ucb(bandit, T, c, books, checks.generator(rng))
+    _bayes_ucb(bandit, T, power, books, checks.generator(rng))
     return bandit_result(bandit, books)
 
 
@@ -90,7 +90,8 @@ GUARANTEES = (
             year=2012,
         ),
         setting="stochastic regret",
-        statement="limsup of regret / ln(T) at most sum_a gap_a / kl(mean_a, best mean) (Theorem 1, c = 5)",
+        statement="limsup of regret / ln(T) at most sum_a gap_a / kl(mean_a, best mean) "
+        "(Theorem 1, with power = 5)",
         assumptions="independent Bernoulli rewards",
         exponent=0.0,
     ),
@@ -98,9 +99,9 @@ GUARANTEES = (
 
 
 @kernel
-def level(t: int, T: int, c: float) -> float:
-    """Return ``1 / ((t + 1) ln(T)^c)``, at most 1."""
-    log = math.log(T) ** c if T > 1 or c == 0.0 else 0.0
+def level(t: int, T: int, power: float) -> float:
+    """Return ``1 / ((t + 1) ln(T)^power)``, at most 1."""
+    log = math.log(T) ** power if T > 1 or power == 0.0 else 0.0
     return 1.0 / max((t + 1.0) * log, 1.0)
 
 
@@ -189,14 +190,14 @@ def argmax_quantile(alpha: float, a: int, wins: Array, losses: Array, log_b: Arr
 
 
 @kernel
-def _bayes_ucb(bandit: Bandit, T: int, c: float, books: Ledger, rng: np.random.Generator) -> None:
+def _bayes_ucb(bandit: Bandit, T: int, power: float, books: Ledger, rng: np.random.Generator) -> None:
     """Run T rounds; `books` in place."""
     A = books.pulls.size
     wins, losses, log_b, start = np.ones(A), np.ones(A), np.zeros(A), np.full(A, 0.5)
     a = 0
     for t in range(T):
         # act
-        a = argmax_quantile(level(t, T, c), a, wins, losses, log_b, start)
+        a = argmax_quantile(level(t, T, power), a, wins, losses, log_b, start)
         reward = play(bandit, books, t, a, rng)
 
         # update

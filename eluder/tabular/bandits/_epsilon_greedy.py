@@ -3,12 +3,12 @@ r"""Epsilon-greedy: the best mean, sometimes any arm (Auer, Cesa-Bianchi & Fisch
 Pseudo-code (figure 3), in our names::
 
     for t = 0, ..., T-1:
-        eps = epsilon, or min(1, c A / (gap^2 (t + 1))) if a gap is given
+        eps = epsilon, or min(1, rate A / (gap^2 (t + 1))) if a gap is given
         with probability eps play any arm, each as likely; else a = argmax_a mean(a)        # act
         observe a reward;  n(a) += 1, mean(a) <- mean of its rewards                         # update
 
-Guarantee: with rewards in [0, 1], 0 < gap <= the smallest gap and c > 5, an arm is wrongly played in round t
-with probability at most ``c / (gap^2 t) + o(1 / t)`` (Theorem 3): the regret is O(log T). With a constant
+Guarantee: with rewards in [0, 1], 0 < gap <= the smallest gap and rate > 5, an arm is wrongly played in round
+t with probability at most ``rate / (gap^2 t) + o(1 / t)`` (Theorem 3): the regret is O(log T). With a constant
 epsilon it grows linearly, by epsilon times the mean gap a round at least.
 
 Deviations from the paper: none. A greedy round takes arms that were never played first.
@@ -32,7 +32,7 @@ def epsilon_greedy(
     *,
     epsilon: float = 0.1,
     gap: float | None = None,
-    c: float = 6.0,
+    rate: float = 6.0,
     rng: np.random.Generator,
 ) -> BanditResult:
     """Play T rounds of epsilon-greedy.
@@ -46,9 +46,9 @@ def epsilon_greedy(
     epsilon : float, default=0.1
         Probability of a round that explores; not used if a gap is given.
     gap : float, optional
-        A number in (0, 1], at most the smallest gap: the probability decays as ``c A / (gap^2 t)``.
-    c : float, default=6.0
-        See `gap`; the theorem has c > 5.
+        A number in (0, 1], at most the smallest gap: the probability decays as ``rate A / (gap^2 t)``.
+    rate : float, default=6.0
+        See `gap`; the theorem has rate > 5.
     rng : numpy.random.Generator
         The only source of randomness.
 
@@ -60,7 +60,7 @@ def epsilon_greedy(
     Raises
     ------
     ValueError
-        If `bandit` is not a Bandit, `T` < 1, `epsilon` is not in [0, 1], `gap` is not in (0, 1], `c` is
+        If `bandit` is not a Bandit, `T` < 1, `epsilon` is not in [0, 1], `gap` is not in (0, 1], `rate` is
         negative, or `rng` is not a Generator.
 
     Notes
@@ -83,11 +83,11 @@ def epsilon_greedy(
     refuse_other_problems(bandit)
     T = checks.integer("T", T)
     epsilon = checks.number("epsilon", epsilon, 0.0, 1.0)
-    c = checks.number("c", c, 0.0)
+    rate = checks.number("rate", rate, 0.0)
     decay = 0.0
     if gap is not None:
         gap = checks.number("gap", gap, 0.0, 1.0, open_low=True)
-        decay = c * bandit.means.shape[1] / gap**2
+        decay = rate * bandit.means.shape[1] / gap**2
     books = ledger(bandit.means.shape[1], T)
     _epsilon_greedy(bandit, T, epsilon, gap is not None, decay, books, checks.generator(rng))
     return bandit_result(bandit, books)
@@ -111,7 +111,7 @@ GUARANTEES = (
     Guarantee(
         paper=PAPER,
         setting="stochastic regret",
-        statement="expected regret O(A ln(T) / gap^2) with c > 5 (Theorem 3)",
+        statement="expected regret O(A ln(T) / gap^2) with rate > 5 (Theorem 3)",
         assumptions="independent rewards in [0, 1]; gap at most the smallest gap",
         exponent=0.0,
     ),
@@ -120,7 +120,7 @@ GUARANTEES = (
 
 @kernel
 def exploration(t: int, decay: float) -> float:
-    """Return ``min(1, decay / (t + 1))`` with ``decay = c A / gap^2``."""
+    """Return ``min(1, decay / (t + 1))`` with ``decay = rate A / gap^2``."""
     return min(1.0, decay / (t + 1.0))
 
 

@@ -4,12 +4,12 @@ Pseudo-code (algorithm 1), in our names::
 
     play each arm once
     for t = A, ..., T-1:                                          # t plays so far
-        f = ln(t) + c ln(ln(t))
+        f = ln(t) + loglog ln(ln(t))
         index(a) = max{u : n(a) kl(mean(a), u) <= f}
         play a = argmax_a index(a)                                # act
         observe a reward;  n(a) += 1, mean(a) <- mean of its rewards                 # update
 
-Guarantee: for rewards in [0, 1] and the Bernoulli divergence, with c = 3,
+Guarantee: for rewards in [0, 1] and the Bernoulli divergence, with loglog = 3,
 
     limsup regret / ln T <= sum_{a: gap_a > 0} gap_a / kl(mean_a, best mean)         (Theorem 1)
 
@@ -17,8 +17,8 @@ which for Bernoulli arms is the lower bound of Lai and Robbins; for the other fa
 (Annals of Statistics 2013), Theorem 1.
 
 Deviations from the paper: a negative f counts as 0 (it is negative for the first few t only). The default
-``c = 0`` is what the authors recommend in practice. Only the argmax is needed: the index is computed for the
-incumbent u, and an arm replaces it if ``n(a) kl(mean(a), u) < f``.
+``loglog = 0`` is what the authors recommend in practice. Only the argmax is needed: the index is computed for
+the incumbent u, and an arm replaces it if ``n(a) kl(mean(a), u) < f``.
 """
 
 import math
@@ -41,7 +41,7 @@ def kl_ucb(
     T: int,
     *,
     family: str = "bernoulli",
-    c: float = 0.0,
+    loglog: float = 0.0,
     sigma: float = 1.0,
     rng: np.random.Generator,
 ) -> BanditResult:
@@ -55,7 +55,7 @@ def kl_ucb(
         Number of rounds.
     family : str, default="bernoulli"
         Whose divergence: "bernoulli" (any rewards in [0, 1]), "gaussian", "exponential" or "poisson".
-    c : float, default=0.0
+    loglog : float, default=0.0
         Factor of ``ln ln t``: 3 in the theorem, 0 in practice.
     sigma : float, default=1.0
         Standard deviation, > 0; used by the Gaussian family only.
@@ -70,8 +70,8 @@ def kl_ucb(
     Raises
     ------
     ValueError
-        If `bandit` is not a Bandit or its rewards can leave the domain of `family`, `T` < 1, `c` is negative,
-        `sigma` is not positive, `family` is another, or `rng` is not a Generator.
+        If `bandit` is not a Bandit or its rewards can leave the domain of `family`, `T` < 1, `loglog` is
+        negative, `sigma` is not positive, `family` is another, or `rng` is not a Generator.
 
     Notes
     -----
@@ -94,11 +94,11 @@ def kl_ucb(
     """
     code = family_code("kl_ucb", family, bandit)
     T = checks.integer("T", T)
-    c = checks.number("c", c, 0.0)
+    loglog = checks.number("loglog", loglog, 0.0)
     sigma = checks.number("sigma", sigma, 0.0, 1e100, open_low=True)
     books = ledger(bandit.means.shape[1], T)
     scale = sigma**2 if family == "gaussian" else 1.0
-    _kl_ucb(bandit, T, code, c, scale, books, checks.generator(rng))
+    _kl_ucb(bandit, T, code, loglog, scale, books, checks.generator(rng))
     return bandit_result(bandit, books)
 
 
@@ -112,7 +112,8 @@ GUARANTEES = (
             arxiv="1102.2490",
         ),
         setting="stochastic regret",
-        statement="limsup of regret / ln(T) at most sum_a gap_a / kl(mean_a, best mean) (Theorem 1, c = 3)",
+        statement="limsup of regret / ln(T) at most sum_a gap_a / kl(mean_a, best mean) "
+        "(Theorem 1, with loglog = 3)",
         assumptions="independent rewards of the family; Bernoulli divergence: any rewards in [0, 1]",
         exponent=0.0,
     ),
@@ -120,12 +121,12 @@ GUARANTEES = (
 
 
 @kernel
-def exploration(t: int, c: float) -> float:
-    """Return ``max(ln t + c ln ln t, 0)``, and 0 for t = 1."""
+def exploration(t: int, loglog: float) -> float:
+    """Return ``max(ln t + loglog ln ln t, 0)``, and 0 for t = 1."""
     if t <= 1:
         return 0.0
     log = math.log(t)
-    return max(log + c * math.log(log), 0.0) if c > 0.0 else log
+    return max(log + loglog * math.log(log), 0.0) if loglog > 0.0 else log
 
 
 @kernel
@@ -150,7 +151,7 @@ def argmax_index(family: int, f: float, a: int, n: Array, mean: Array, ent: Arra
 
 @kernel
 def _kl_ucb(
-    bandit: Bandit, T: int, family: int, c: float, scale: float, books: Ledger, rng: np.random.Generator
+    bandit: Bandit, T: int, family: int, loglog: float, scale: float, books: Ledger, rng: np.random.Generator
 ) -> None:
     """Run T rounds; `books` in place. `scale` is the variance of a Gaussian."""
     A = books.pulls.size
@@ -158,7 +159,7 @@ def _kl_ucb(
     a = 0
     for t in range(T):
         # act
-        a = t if t < A else argmax_index(family, scale * exploration(t, c), a, n, mean, ent)
+        a = t if t < A else argmax_index(family, scale * exploration(t, loglog), a, n, mean, ent)
         reward = play(bandit, books, t, a, rng)
 
         # update

@@ -28,6 +28,7 @@ FAMILY = (
     ({"family": "exponential"}, "needs rewards > 0, a bernoulli bandit can give others"),
     ({"family": "poisson", "bandit": gaussian_bandit([0.0, 1.0])}, "needs rewards >= 0, a gaussian bandit"),
 )
+LOGLOG = (({"loglog": -1.0}, r"loglog must be in \[0, inf"),)
 SIGMA = (({"sigma": 0.0}, "sigma must be in"),)
 XI = (({"xi": -1.0}, r"xi must be in \[0, inf"), ({"changes": 0}, "changes must be at least 1"))
 
@@ -44,19 +45,19 @@ def row(name, problem=bandit, errors=(), **kwargs):
 
 
 ROWS = [
-    row("bayes_ucb", errors=(({"c": -1.0}, r"c must be in \[0, 100\]"), unbounded("bayes_ucb"))),
+    row("bayes_ucb", errors=(({"power": -1.0}, r"power must be in \[0, 100\]"), unbounded("bayes_ucb"))),
     row("discounted_ucb", changing, (*SCALE, *XI, ({"gamma": 0.0}, r"gamma must be in \(0, 1\]"))),
     row(
         "epsilon_greedy",
         errors=(
-            *SCALE,
+            ({"rate": -1.0}, r"rate must be in \[0, inf"),
             ({"epsilon": 1.5}, r"epsilon must be in \[0, 1\]"),
             ({"gap": 0.0}, r"gap must be in \(0, 1\]"),
         ),
     ),
     row("explore_then_commit", errors=(({"m": 0}, "m must be at least 1"),), m=20),
     row("imed", errors=(*FAMILY, *SIGMA, unbounded("imed"))),
-    row("kl_ucb", errors=(*SCALE, *FAMILY, *SIGMA, unbounded("kl_ucb")), c=3.0),
+    row("kl_ucb", errors=(*LOGLOG, *FAMILY, *SIGMA, unbounded("kl_ucb")), loglog=3.0),
     row("kl_ucb_plus_plus", errors=(*FAMILY, *SIGMA, unbounded("kl_ucb_plus_plus"))),
     row("moss", errors=SCALE),
     row("raw_ucb", rotting, (*SIGMA, ({"alpha": -1.0}, "alpha must be in"))),

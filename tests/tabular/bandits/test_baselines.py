@@ -68,7 +68,7 @@ def test_epsilon_greedy_plays_the_arms_of_the_paper(seed):
         MEANS,
     )
     arms = naive.epsilon_greedy(MEANS, T, rng(seed), lambda t: min(1, 0.5 * 4 / (0.3**2 * t)))
-    same(epsilon_greedy(bandit, T, gap=0.3, c=0.5, rng=rng(seed)), arms, MEANS)
+    same(epsilon_greedy(bandit, T, gap=0.3, rate=0.5, rng=rng(seed)), arms, MEANS)
 
 
 @pytest.mark.parametrize("seed", range(3))

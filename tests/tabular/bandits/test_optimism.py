@@ -67,7 +67,7 @@ def test_bounds_by_hand():
     [
         (moss, naive.moss(T), {}),
         (kl_ucb, naive.kl_ucb(), {}),
-        (kl_ucb, naive.kl_ucb(c=3.0), {"c": 3.0}),
+        (kl_ucb, naive.kl_ucb(c=3.0), {"loglog": 3.0}),
         (kl_ucb_plus_plus, naive.kl_ucb_plus_plus(T), {}),
         (imed, naive.imed(), {}),
     ],
@@ -220,7 +220,7 @@ def interval(x):
 def test_growth_is_the_constant_of_lai_and_robbins(algorithm, options):
     """Slope against ln T in the decade before T = 1e5: its interval meets ``C (1 +- 3 / ln T)``.
 
-    The slope tends to C only as T grows, with a relative error of order 1 / ln T: IMED stops at ``n kl + ln n =
+    The slope tends to C as T grows, with a relative error of order 1 / ln T: IMED stops at ``n kl + ln n =
     ln t``, which alone makes it ``1 / (1 + 1 / (n kl))`` times C, 0.86 here.
     """
     bandit = bernoulli_bandit([0.5, 0.3, 0.7])

@@ -189,7 +189,7 @@ def naive_bayes_ucb(means, T, c, g):
 @pytest.mark.parametrize("seed", range(3))
 def test_plays_the_arms_of_the_paper(seed, c):
     arms = naive_bayes_ucb(MEANS, 400, c, rng(seed))
-    result = bayes_ucb(bernoulli_bandit(MEANS), 400, c=c, rng=rng(seed))
+    result = bayes_ucb(bernoulli_bandit(MEANS), 400, power=c, rng=rng(seed))
     np.testing.assert_array_equal(result.pulls, np.bincount(arms, minlength=4))
     regret = np.cumsum(MEANS.max() - MEANS[arms])[result.checkpoints - 1]
     np.testing.assert_allclose(result.regret, regret, atol=1e-10)
