@@ -364,6 +364,7 @@ def test_optimistic_hedge_is_bounded_by_the_path_length():
     ],
 )
 def test_bound_holds_on_oblivious_adversaries(name, kwargs):
+    """On every run, though most of the theorems speak of the mean: they leave room."""
     A, T = 6, 4000
     learner = getattr(bandits, name)
     call = {} if name == "exp3_ix" else kwargs
@@ -371,7 +372,7 @@ def test_bound_holds_on_oblivious_adversaries(name, kwargs):
     bound = guarantee(learner, **call).bound(A=A, T=T, **given)
     for bandit in hard(A, T):
         last = [learner(bandit, T, rng=rng(i), **call).regret[-1] for i in range(8)]
-        assert (np.max(last) if given else np.mean(last)) <= bound
+        assert np.max(last) <= bound
 
 
 # --- numbers stay finite ---

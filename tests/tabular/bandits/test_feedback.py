@@ -201,7 +201,7 @@ def test_exp3_graph_bound_on_oblivious_adversaries():
     for graph in (loops(A), ring(A), random_graph(A, 5), np.ones((A, A))):
         for bandit in hard(A, T):
             last = [exp3_graph(bandit, T, graph=graph, rng=rng(i)).regret[-1] for i in range(6)]
-            assert np.mean(last) <= module("exp3_graph").bound(A, T, graph)
+            assert np.max(last) <= module("exp3_graph").bound(A, T, graph)
 
 
 def test_more_feedback_is_less_regret():
@@ -356,7 +356,7 @@ def test_exp3_m_bound_against_adversaries_that_see_the_probabilities(m, adversar
             regret -= rewards @ state.rounded
             gains += rewards
         regrets.append(regret + np.sort(gains)[-m:].sum())
-    assert np.mean(regrets) <= e.bound(A, T, m)
+    assert np.max(regrets) <= e.bound(A, T, m)
 
 
 @pytest.mark.parametrize("m", [1, 2, 5])
@@ -364,7 +364,7 @@ def test_exp3_m_bound_on_oblivious_adversaries(m):
     A, T = 6, 3000
     for bandit in hard(A, T):
         last = [exp3_m(bandit, T, m=m, rng=rng(i)).regret[-1] for i in range(6)]
-        assert np.mean(last) <= module("exp3_m").bound(A, T, m)
+        assert np.max(last) <= module("exp3_m").bound(A, T, m)
 
 
 def test_best_sets():
@@ -466,7 +466,7 @@ def test_delayed_exp3_bound_on_oblivious_adversaries(delays):
     bound = module("delayed_exp3").bound(A, T, delays)
     for bandit in hard(A, T):
         last = [delayed_exp3(bandit, T, delays=delays, rng=rng(i)).regret[-1] for i in range(6)]
-        assert np.mean(last) <= bound
+        assert np.max(last) <= bound
 
 
 def test_delay_is_paid_for():
