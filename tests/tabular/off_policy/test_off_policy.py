@@ -111,7 +111,7 @@ def test_clipping_has_the_bias_and_the_variance_of_its_closed_forms(cap):
 
 
 @pytest.mark.parametrize("correct", [False, True])
-@pytest.mark.parametrize("threshold", [0.0, 2.0, 3.0, math.inf])
+@pytest.mark.parametrize("threshold", [0.0, 1.0, 2.0, 3.0, math.inf])  # 1 is a weight
 def test_switch_has_the_bias_of_its_closed_form(threshold, correct):
     mean, _ = exact_moments(
         lambda data: switch(data, PI, MODEL, LOGGING, threshold=threshold, correct=correct).value,
