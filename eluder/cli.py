@@ -44,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     --------
     >>> main(["list", "studies"])
     bandits
+    payments
     quickstart
     rates
     rates_average

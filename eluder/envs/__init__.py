@@ -19,6 +19,12 @@ from eluder.envs._bandits import (
 from eluder.envs._chain import chain
 from eluder.envs._combination_lock import combination_lock
 from eluder.envs._combinatorial import semi_bandit, top_m_bandit
+from eluder.envs._contextual import (
+    contextual_bandit,
+    finite_class_bandit,
+    linear_class_bandit,
+    logistic_bandit,
+)
 from eluder.envs._deep_sea import deep_sea
 from eluder.envs._dueling import bradley_terry_bandit, cyclic_dueling_bandit, dueling_bandit
 from eluder.envs._from_gymnasium import from_gymnasium
@@ -44,10 +50,12 @@ __all__ = [
     "bradley_terry_bandit",
     "chain",
     "combination_lock",
+    "contextual_bandit",
     "cyclic_dueling_bandit",
     "deep_sea",
     "dueling_bandit",
     "exponential_bandit",
+    "finite_class_bandit",
     "four_rooms",
     "from_gymnasium",
     "garnet",
@@ -56,6 +64,8 @@ __all__ = [
     "gridworld",
     "heavy_tailed_bandit",
     "inventory",
+    "linear_class_bandit",
+    "logistic_bandit",
     "lower_bound_average",
     "lower_bound_bandit",
     "lower_bound_episodic",

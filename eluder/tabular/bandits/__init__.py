@@ -1,6 +1,7 @@
 """Bandits: one state, or none."""
 
 from eluder.tabular.bandits._batched_elimination import batched_elimination
+from eluder.tabular.bandits._batched_regression import batched_regression
 from eluder.tabular.bandits._bayes_ucb import bayes_ucb
 from eluder.tabular.bandits._comb_ucb1 import comb_ucb1
 from eluder.tabular.bandits._cts import cts
@@ -18,6 +19,7 @@ from eluder.tabular.bandits._exp4 import exp4
 from eluder.tabular.bandits._explore_then_commit import explore_then_commit
 from eluder.tabular.bandits._fair_exp2 import fair_exp2
 from eluder.tabular.bandits._fair_ftpl import fair_ftpl
+from eluder.tabular.bandits._falcon import falcon
 from eluder.tabular.bandits._ftpl import ftpl
 from eluder.tabular.bandits._hedge import hedge
 from eluder.tabular.bandits._imed import imed
@@ -33,6 +35,7 @@ from eluder.tabular.bandits._recovering_ucb import recovering_ucb
 from eluder.tabular.bandits._rucb import rucb
 from eluder.tabular.bandits._sliding_window_average import sliding_window_average
 from eluder.tabular.bandits._sliding_window_ucb import sliding_window_ucb
+from eluder.tabular.bandits._square_cb import square_cb
 from eluder.tabular.bandits._successive_elimination import successive_elimination
 from eluder.tabular.bandits._successive_halving import successive_halving
 from eluder.tabular.bandits._thompson import thompson
@@ -44,6 +47,7 @@ from eluder.tabular.bandits._ucb_v import ucb_v
 
 __all__ = [
     "batched_elimination",
+    "batched_regression",
     "bayes_ucb",
     "comb_ucb1",
     "cts",
@@ -61,6 +65,7 @@ __all__ = [
     "explore_then_commit",
     "fair_exp2",
     "fair_ftpl",
+    "falcon",
     "ftpl",
     "hedge",
     "imed",
@@ -76,6 +81,7 @@ __all__ = [
     "rucb",
     "sliding_window_average",
     "sliding_window_ucb",
+    "square_cb",
     "successive_elimination",
     "successive_halving",
     "thompson",

@@ -7,7 +7,8 @@ from eluder.core.fairness import FairClassification, FairResult
 from eluder.core.logged import collect
 from eluder.core.recovering import PeriodicPlan, RecoveringBandit
 from eluder.core.results import BanditResult, EstimateResult
-from tests.contract import RNG, SCALE, STEPS, Row
+from eluder.envs import contextual_bandit
+from tests.contract import DELTA, RNG, SCALE, STEPS, Row
 
 ROWS = []
 
@@ -96,6 +97,45 @@ ROWS.append(
         ),
     )
 )
+
+
+def contextual():
+    return contextual_bandit([[0.2, 0.5, 0.9], [0.6, 0.3, 0.0]], mask=[[1, 1, 1], [1, 1, 0]])
+
+
+ORACLE = (
+    ({"oracle": "x"}, "oracle must be 'table', 'finite' or 'linear'"),
+    ({"oracle": "finite"}, "oracle 'finite' needs a class"),
+    ({"oracle": "linear"}, "oracle 'linear' needs features"),
+)
+GAMMA = (({"gamma": -1.0}, r"gamma must be in \[0, inf"),)
+
+
+def regression(name, *errors, **kwargs):
+    return Row(
+        f"tabular.bandits.{name}",
+        contextual,
+        args=(300,),
+        kwargs=kwargs,
+        result=BanditResult,
+        errors=(*STEPS, *RNG, *ORACLE, *DELTA, *errors),
+    )
+
+
+ROWS += [
+    regression("square_cb", *GAMMA, gamma=40.0),
+    regression("falcon", *SCALE, c=30.0),
+    regression(
+        "batched_regression",
+        *GAMMA,
+        ({"batch": 0}, "batch must be at least 1"),
+        ({"delay": -1}, "delay must be at least 0"),
+        ({"memory": 0}, "memory must be at least 1"),
+        ({"explore": "x"}, "explore must be 'inverse_gap' or 'uniform'"),
+        ({"explore": "uniform", "epsilon": 1.5}, r"epsilon must be in \[0, 1\]"),
+        batch=40,
+    ),
+]
 
 
 def log():
