@@ -154,8 +154,8 @@ def relaxation(
     Examples
     --------
     >>> value, partial, period = relaxation(np.array([[0.2, 0.6], [0.5, 0.5]]), np.array([1, 2]), 1.0)
-    >>> round(value, 6), partial, period.tolist()
-    (0.55, [(1, 0, 1, 0.5)], [2, 0])
+    >>> round(float(value), 6), len(partial), period.tolist()
+    (0.55, 1, [2, 0])
     """
     segments = []
     for a, reward in enumerate(R):

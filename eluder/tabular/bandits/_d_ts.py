@@ -75,7 +75,8 @@ def d_ts(bandit: DuelingBandit, T: int, *, alpha: float = 0.6, rng: np.random.Ge
     --------
     >>> import numpy as np
     >>> from eluder.envs import bradley_terry_bandit
-    >>> d_ts(bradley_terry_bandit([0.0, 1.0, 2.0]), 2000, rng=np.random.default_rng(0)).pulls.argmax()
+    >>> result = d_ts(bradley_terry_bandit([0.0, 1.0, 2.0]), 2000, rng=np.random.default_rng(0))
+    >>> int(result.pulls.argmax())
     2
     """
     winner = condorcet_winner(bandit)

