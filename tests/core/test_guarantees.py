@@ -49,6 +49,16 @@ def test_a_declaration_cannot_be_changed():
         PAPER.year = 1
 
 
+# What a bound may depend on, beside the budget; 2 for what is not here.
+SIZES = {
+    "A": 3,
+    "delta": 0.1,
+    "gaps": np.array([0.0, 0.2, 0.3]),
+    "advice": np.eye(3),
+    "graph": np.eye(3, dtype=bool),
+}
+
+
 def declared():
     """Every guarantee of the library that has a bound and an exponent."""
     for _, name, is_package in pkgutil.walk_packages(eluder.tabular.__path__, "eluder.tabular."):
@@ -62,8 +72,9 @@ def declared():
 @pytest.mark.parametrize("g", list(declared()))
 def test_a_bound_grows_with_its_exponent(g):
     """The declared exponent of K (or T) is that of the bound itself, logarithms aside."""
-    names = inspect.signature(g.bound).parameters
-    budget = "K" if "K" in names else "T"
-    values = {name: 0.1 if name == "delta" else 2 for name in names}
+    parameters = inspect.signature(g.bound).parameters
+    budget = "K" if "K" in parameters else "T"
+    needed = [name for name, p in parameters.items() if p.default is p.empty]
+    values = {name: SIZES.get(name, 2) for name in needed}
     low, high = (g.bound(**{**values, budget: n}) for n in (10**14, 10**16))
     assert np.isclose(np.log(high / low) / np.log(100), g.exponent, atol=0.06)

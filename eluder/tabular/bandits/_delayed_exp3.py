@@ -134,7 +134,13 @@ def delayed_exp3(
 
 def total_delay(delays: IntArray, T: int) -> int:
     """Return D, the sum of ``min(delays[t % n], T - 1 - t)`` over the rounds."""
-    return int(_total_delay(delays, T))
+    n, total = delays.size, 0
+    for j, delay in enumerate(delays[:T].tolist()):  # the rounds j, j + n, ...
+        rounds = (T - 1 - j) // n + 1
+        whole = max(0, (T - 1 - delay - j) // n + 1)  # of these, seen in full
+        cut = (rounds - whole) * (T - 1 - j) - n * (rounds * (rounds - 1) - whole * (whole - 1)) // 2
+        total += whole * delay + cut
+    return total
 
 
 def learning_rate(A: int, T: int, D: int) -> float:
@@ -164,15 +170,6 @@ GUARANTEES = (
         bound=bound,
     ),
 )
-
-
-@kernel
-def _total_delay(delays: IntArray, T: int) -> int:
-    """Return the sum of the delays."""
-    D = 0
-    for t in range(T):
-        D += min(delays[t % delays.size], T - 1 - t)
-    return D
 
 
 @kernel
