@@ -85,4 +85,4 @@ def test_other_bad_input():
     with pytest.raises(ValueError, match="bandit must be a RottingBandit, got int"):
         refuse_not_rotting(3)
     with pytest.raises(ValueError, match="more than"):
-        random_bandit(0)._replace(means=[[0.1], [0.2]])
+        RottingBandit([[0.5], [0.4]])._replace(means=[[0.1], [0.2]])
