@@ -6,6 +6,7 @@ the books; of the problem they may read `mask`, `phi` and `models`, never `mu` o
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -18,6 +19,7 @@ from eluder.core.results import BanditResult
 from eluder.core.types import Array, BoolArray, IntArray
 
 __all__ = [
+    "BatchedResult",
     "ContextualBandit",
     "ContextualLedger",
     "arrive",
@@ -308,3 +310,17 @@ def contextual_result(books: ContextualLedger) -> BanditResult:
     """
     played = books.played
     return BanditResult(played.checkpoints, books.best.value - played.value, played.pulls, played.value)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BatchedResult(BanditResult):
+    """What a learner that plays in batches returns: a `BanditResult` with the policy of each batch.
+
+    Attributes
+    ----------
+    policies : ndarray, shape (K, X, A)
+        Probability of each action in each context, batch by batch: the propensities of the log. The exact
+        value of batch k is ``value_of(bandit, policies[k])``.
+    """
+
+    policies: Array

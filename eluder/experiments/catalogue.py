@@ -71,8 +71,9 @@ def learners() -> dict[str, Function]:
     (True, False)
     """
     kinds = (OnlineResult, BanditResult)
-    every = functions("eluder.tabular").items()
-    return {name: f for name, f in every if typing.get_type_hints(f).get("return") in kinds}
+    every = functions("eluder.tabular")
+    hints: dict[str, typing.Any] = {name: typing.get_type_hints(f).get("return") for name, f in every.items()}
+    return {n: f for n, f in every.items() if isinstance(hints[n], type) and issubclass(hints[n], kinds)}
 
 
 def find(kind: str, name: str, known: Mapping[str, Function]) -> Function:

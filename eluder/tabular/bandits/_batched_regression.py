@@ -26,6 +26,7 @@ import numpy as np
 
 from eluder.core import checks
 from eluder.core.contextual import (
+    BatchedResult,
     ContextualBandit,
     ContextualLedger,
     arrive,
@@ -36,7 +37,6 @@ from eluder.core.contextual import (
 )
 from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.kernels import kernel, sample
-from eluder.core.results import BanditResult
 from eluder.core.types import Array, BoolArray
 from eluder.tabular.bandits._inverse_gap import inverse_gap_policy
 from eluder.tabular.bandits._regression import fit, kind_of, square_regret
@@ -58,7 +58,7 @@ def batched_regression(
     epsilon: float = 0.1,
     delta: float = 0.05,
     rng: np.random.Generator,
-) -> BanditResult:
+) -> BatchedResult:
     """Play T rounds in batches whose logs come late and are soon forgotten.
 
     Parameters
@@ -88,8 +88,9 @@ def batched_regression(
 
     Returns
     -------
-    BanditResult
-        Regret against the best action of each context that came, at log-spaced checkpoints, and pulls.
+    BatchedResult
+        Regret against the best action of each context that came, at log-spaced checkpoints, pulls, and the
+        policy of each batch, with which its actions were drawn.
 
     Raises
     ------
@@ -100,7 +101,7 @@ def batched_regression(
     Notes
     -----
     O(A) time per round, one regression a batch on the counts of the X A pairs; memory
-    O(X A (delay + memory)).
+    O(X A (delay + memory)) for the logs and O(X A T / batch) for the policies that are returned.
 
     References
     ----------
@@ -124,9 +125,11 @@ def batched_regression(
     kind = kind_of(oracle, bandit)
     rates = batch_rates(kind, bandit, batches, batch, delay, memory, explore, gamma, epsilon, delta)
     books = contextual_ledger(bandit, T)
-    kept = min(memory, batches)
-    _batched(bandit, T, batch, delay, kept, kind, rates, books, checks.generator(rng))
-    return contextual_result(books)
+    delay, memory = min(delay, batches), min(memory, batches)  # more changes nothing
+    policies = np.zeros((batches, *bandit.mask.shape))
+    _batched(bandit, T, batch, delay, memory, kind, rates, books, policies, checks.generator(rng))
+    run = contextual_result(books)
+    return BatchedResult(run.checkpoints, run.regret, run.pulls, run.value, policies)
 
 
 PAPER = Paper(
@@ -222,13 +225,14 @@ def _batched(
     kind: int,
     rates: Array,
     books: ContextualLedger,
+    policies: Array,
     rng: np.random.Generator,
 ) -> None:
-    """Run T rounds; `books` in place. Negative rates stand for uniform exploration."""
+    """Run T rounds; `books` and `policies` in place. Negative rates stand for uniform exploration."""
     X, A = bandit.mask.shape
     slots = delay + memory + 1  # the batch that is played, those on their way, those in the log
     n_new, s_new = np.zeros((slots, X, A)), np.zeros((slots, X, A))
-    n, s, f, p = np.zeros((X, A)), np.zeros((X, A)), np.zeros((X, A)), np.zeros((X, A))
+    n, s, f = np.zeros((X, A)), np.zeros((X, A)), np.zeros((X, A))
     for t in range(T):
         k = t // batch
         if t % batch == 0:  # update
@@ -240,10 +244,10 @@ def _batched(
                 n += n_new[j % slots]
                 s += s_new[j % slots]
             fit(kind, bandit, n, s, f)
-            batch_policy(f, bandit.mask, rates[k], k > delay, p)
+            batch_policy(f, bandit.mask, rates[k], k > delay, policies[k])
 
         # act
         x = arrive(books, rng)
-        a = sample(p[x], rng)
+        a = sample(policies[k, x], rng)
         n_new[k % slots, x, a] += 1.0
         s_new[k % slots, x, a] += respond(bandit, books, t, x, a, rng)
