@@ -61,6 +61,34 @@ def races(workers, folder, only, repeat):
     return rows
 
 
+def contextual(workers, folder, only, repeat):
+    """Rows of the contextual comparison: five actions, ten features, a linear model for each action."""
+    if only not in "square_cb":
+        return []
+    rng = np.random.default_rng(0)
+    phi = rng.dirichlet(np.ones(10), 500)
+    path = save(folder, "contexts", phi=phi, means=phi @ rng.random((10, 5)))
+    request = {"problem": path, "seed": 0, "runs": 1}
+    jobs = [
+        (
+            "square_cb (eluder)",
+            workers["eluder"],
+            {**request, "T": T, "method": "square_cb", "oracle": "linear"},
+        ),
+        ("LinUCB (mabwiser)", workers["mabwiser"], {**request, "T": 1_000, "method": "linucb"}),
+    ]
+    answers, rows = rounds(jobs, repeat), []
+    for (label, _, sent), found in zip(jobs, answers.values(), strict=True):
+        if isinstance(found, str):
+            rows.append([label, found, "-", "-"])
+            continue
+        for answer in found:
+            answer["per"] = answer["seconds"] / sent["T"]
+        over = ratio(found, answers[jobs[0][0]], "per") if rows else "1"
+        rows.append([label, f"{sent['T']:,}", number(1e6 * median(found, "per")), over])
+    return rows
+
+
 def growth(worker, folder, only, repeat):
     """Rows of the cost of a round along T (20 arms) and along the number of arms (1e5 rounds)."""
     floor = cost(worker, folder, "random numbers", ARMS, SIZES[-1], repeat)
@@ -89,9 +117,12 @@ def main():
     workers = {name: Worker(name, script, args) for name, script in SCRIPTS.items()}
     with tempfile.TemporaryDirectory() as folder:
         raced = races(workers, folder, args.only, args.repeat)
+        seen = contextual(workers, folder, args.only, args.repeat)
         grown = growth(workers["eluder"], folder, args.only, args.repeat)
     head = ["algorithm", "library", "rounds of a run", "us per round", "mean regret", "over ours"]
     text = table(head, raced)
+    text += "\n\nContextual, five actions, ten features, a linear model for each action (50 parameters):\n\n"
+    text += table(["algorithm", "rounds of a run", "us per round", "over ours"], seen)
     text += "\n\nNanoseconds of a round of ours, Bernoulli arms:\n\n"
     sizes = f"20 arms, T = {', '.join(f'{n:,}' for n in SIZES)}"
     arms = f"T = {T:,}, A = {', '.join(f'{n:,}' for n in NUMBERS)}"

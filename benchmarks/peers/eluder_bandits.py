@@ -26,13 +26,20 @@ def random_numbers(n):
     return lambda i: draw(n, np.random.default_rng(i)), lambda _: {"regret": 0.0}
 
 
+def blocks(problem):
+    """Features of (context, action) under which a linear regression has a parameter for each action."""
+    phi, A = problem["phi"], problem["means"].shape[1]
+    return np.einsum("xd,ab->xabd", phi, np.eye(A)).reshape(len(phi), A, -1)
+
+
 def run(problem, method, T, runs, seed=0, **more):
     if method == "random numbers":
         return random_numbers(T * runs)
     import eluder.tabular.bandits
-    from eluder.envs import bernoulli_bandit
+    from eluder.envs import bernoulli_bandit, contextual_bandit
 
-    bandit = bernoulli_bandit(problem["means"])
+    bandit = contextual_bandit(problem["means"], phi=blocks(problem)) if "phi" in problem else None
+    bandit = bandit or bernoulli_bandit(problem["means"])
     play = getattr(eluder.tabular.bandits, method)
 
     def call(i):
