@@ -1,9 +1,11 @@
 """The deterministic map behind `batched_regression`: every count is replaced by its expectation.
 
-With infinitely many rounds in a batch nothing is left of chance: the policy p_k of batch k decides the log,
-``n(x, a) = batch mu(x) p(x, a)`` in the mean with rewards ``n(x, a) f*(x, a)``, the log decides the next
-regression, and that the next policy. An orbit of this map that does not settle is the oscillation effect: it
-cannot be averaged away by more data.
+The policy p_k of batch k decides the log, ``n(x, a) = batch mu(x) p(x, a)`` in the mean with rewards
+``n(x, a) f*(x, a)``, the log decides the next regression, and that the next policy. Runs follow the map where
+batches are long enough for the regression to see little noise. An orbit that does not settle is then the
+oscillation effect: with a class of regressions that does not hold f* it can be the same for any length of the
+batches, so that no amount of data averages it away. (A table with a short memory is another case: pairs that
+are played a few times in a batch are far from their expectation, and runs lose more than the map says.)
 """
 
 import numpy as np
@@ -30,7 +32,7 @@ def population_orbit(
     epsilon: float = 0.1,
     delta: float = 0.05,
 ) -> tuple[Array, Array]:
-    """Return the value (K,) and the policy (K, X, A) of each batch of the deterministic map."""
+    """Return the value (K,) and the policy (K, X, A) of each batch; arguments as in `batched_regression`."""
     refuse_other_problems(bandit)
     batches = checks.integer("batches", batches)
     kind = kind_of(oracle, bandit)

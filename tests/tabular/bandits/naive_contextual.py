@@ -20,7 +20,7 @@ class Play:
 
     def __init__(self, bandit, rng):
         self.bandit, self.rng = bandit, rng
-        self.rounds, self.gaps = [], []
+        self.rounds, self.gaps, self.chances = [], [], []
 
     def context(self):
         reach = np.cumsum(self.bandit.mu)
@@ -31,6 +31,7 @@ class Play:
         m = self.bandit.means[x]
         r = float(self.rng.random() < m[a])
         self.rounds.append((x, a, r))
+        self.chances.append(np.array(p))
         self.gaps.append(m[self.bandit.mask[x]].max() - m[a])
 
 
