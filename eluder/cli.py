@@ -271,7 +271,7 @@ def _list(arguments: argparse.Namespace, _: list[str]) -> None:
         for name, function in study.constructors().items():
             print(f"{name}\n    {_first_line(function)}")
     else:
-        for name, function in catalogue.functions("eluder.tabular").items():
+        for name, function in catalogue.algorithms().items():
             print(name)
             for line in _guarantee_lines(function):
                 print(f"    {line}")

@@ -11,7 +11,7 @@ import pytest
 import eluder
 from eluder.cli import literal, main
 from eluder.experiments import load
-from eluder.experiments.catalogue import functions
+from eluder.experiments.catalogue import algorithms
 from tests.experiments.small import fingerprints
 
 STUDY = """
@@ -202,7 +202,7 @@ def test_list_names_every_algorithm_with_its_paper(capsys):
     code, text, _ = go(capsys, "list")
     assert code == 0
     listed = [line for line in text.splitlines() if line and line[0] != " "]
-    assert listed == list(functions("eluder.tabular"))
+    assert listed == list(algorithms())
     assert "episodic regret" in text
     assert "Azar, Osband, Munos. Minimax regret bounds for reinforcement learning. ICML, 2017." in text
     assert "river_swim" in go(capsys, "list", "problems")[1]

@@ -12,11 +12,12 @@ import sys
 import numpy as np
 import pytest
 
-import eluder.tabular
 from eluder.core.guarantees import guarantees
 from eluder.core.results import BanditResult, IdentificationResult, OnlineResult, PlanResult
+from eluder.experiments.catalogue import AREAS
 from tests.contract import BUDGET, DELTA, RNG, SCALE, STEPS, Row
 from tests.instances import random_discounted, random_episodic
+from tests.linear.bandits import rows_linear
 from tests.tabular.bandits import rows_adversarial, rows_identification, rows_stochastic, rows_structured
 
 
@@ -149,15 +150,19 @@ ALGORITHMS = [
     *rows_identification.ROWS,
     *rows_adversarial.ROWS,
     *rows_structured.ROWS,
+    # --- linear.bandits ---
+    *rows_linear.ROWS,
 ]
 IDS = [row.name for row in ALGORITHMS]
 
 
 def public_algorithms():
-    """Every name in the `__all__` of the sub-areas of tabular."""
-    for _, module, is_package in pkgutil.walk_packages(eluder.tabular.__path__, "eluder.tabular."):
-        if is_package:
-            for name in importlib.import_module(module).__all__:
+    """Every name in the `__all__` of the sub-areas."""
+    for room in AREAS:
+        for _, module, is_package in pkgutil.walk_packages(
+            importlib.import_module(room).__path__, f"{room}."
+        ):
+            for name in importlib.import_module(module).__all__ if is_package else []:
                 yield f"{module.removeprefix('eluder.')}.{name}"
 
 

@@ -17,7 +17,7 @@ import pytest
 from numpydoc.validate import validate
 
 import eluder
-import eluder.tabular
+from eluder.experiments.catalogue import AREAS
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "eluder"
@@ -27,8 +27,9 @@ MAY_IMPORT = {
     "core": {"core"},
     "envs": {"core", "envs"},
     "tabular": {"core", "tabular"},
-    "experiments": {"core", "envs", "tabular", "experiments"},
-    "cli": {"core", "envs", "tabular", "experiments", "cli"},
+    "linear": {"core", "linear"},
+    "experiments": {"core", "envs", "tabular", "linear", "experiments"},
+    "cli": {"core", "envs", "tabular", "linear", "experiments", "cli"},
     "__main__": {"cli"},
     "__init__": set(),
 }
@@ -62,9 +63,9 @@ def public_names():
 
 def algorithms():
     """(name, module that holds it) of every algorithm."""
-    for _, area, is_package in pkgutil.walk_packages(eluder.tabular.__path__, "eluder.tabular."):
-        if is_package:
-            for name in importlib.import_module(area).__all__:
+    for room in AREAS:
+        for _, area, is_package in pkgutil.walk_packages(importlib.import_module(room).__path__, f"{room}."):
+            for name in importlib.import_module(area).__all__ if is_package else []:
                 algorithm = getattr(importlib.import_module(area), name)
                 yield pytest.param(name, sys.modules[algorithm.__module__], id=name)
 
@@ -100,11 +101,13 @@ def test_imports_point_one_way(file):
 
 
 def test_areas_do_not_import_one_another():
-    for file in (PACKAGE / "tabular").glob("*/*.py"):
-        for name in imported(ast.parse(file.read_text(encoding="utf-8"))):
-            parts = name.split(".")
-            if parts[1] == "tabular":
-                assert parts[2] == file.parent.name, f"{ids(file)} imports {name}"
+    for area in AREAS:
+        own = area.removeprefix("eluder.")
+        for file in (PACKAGE / own).glob("*/*.py"):
+            for name in imported(ast.parse(file.read_text(encoding="utf-8"))):
+                parts = name.split(".")
+                if parts[1] == own:
+                    assert parts[2] == file.parent.name, f"{ids(file)} imports {name}"
 
 
 @pytest.mark.parametrize(

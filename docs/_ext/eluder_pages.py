@@ -26,8 +26,8 @@ from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 
-import eluder.tabular
 from eluder.core.guarantees import Guarantee, guarantees
+from eluder.experiments.catalogue import AREAS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ROOT / "docs" / "algorithms"
@@ -37,9 +37,10 @@ PAGES = ROOT / "docs" / "algorithms"
 def areas() -> dict[str, list[str]]:
     """Return the algorithms of each area: {"tabular.exploration": ["ucbvi", ...]}."""
     found = {}
-    for _, name, is_package in pkgutil.walk_packages(eluder.tabular.__path__, "eluder.tabular."):
-        if is_package:
-            found[name.removeprefix("eluder.")] = list(importlib.import_module(name).__all__)
+    for room in AREAS:
+        for _, name, is_package in pkgutil.walk_packages(importlib.import_module(room).__path__, f"{room}."):
+            if is_package:
+                found[name.removeprefix("eluder.")] = list(importlib.import_module(name).__all__)
     return found
 
 

@@ -31,6 +31,12 @@ from eluder.envs._from_gymnasium import from_gymnasium
 from eluder.envs._garnet import garnet
 from eluder.envs._gridworld import four_rooms, grid, gridworld, n_room
 from eluder.envs._inventory import inventory
+from eluder.envs._linear_bandits import (
+    hypercube_bandit,
+    linear_bandit,
+    logistic_linear_bandit,
+    random_linear_bandit,
+)
 from eluder.envs._lower_bounds import lower_bound_average, lower_bound_episodic
 from eluder.envs._queue_admission import queue_admission
 from eluder.envs._random_ergodic import random_ergodic
@@ -63,8 +69,11 @@ __all__ = [
     "grid",
     "gridworld",
     "heavy_tailed_bandit",
+    "hypercube_bandit",
     "inventory",
+    "linear_bandit",
     "linear_class_bandit",
+    "logistic_linear_bandit",
     "logistic_bandit",
     "lower_bound_average",
     "lower_bound_bandit",
@@ -74,6 +83,7 @@ __all__ = [
     "poisson_bandit",
     "queue_admission",
     "random_ergodic",
+    "random_linear_bandit",
     "read_log",
     "recovering_bandit",
     "replay_bandit",

@@ -17,6 +17,8 @@ from eluder.core.guarantees import Paper
 from eluder.core.results import BanditResult, OnlineResult
 
 __all__ = [
+    "AREAS",
+    "algorithms",
     "arguments",
     "call_parameters",
     "check_problem",
@@ -28,6 +30,8 @@ __all__ = [
 ]
 
 Function = Callable[..., Any]
+
+AREAS = ("eluder.tabular", "eluder.linear")  # the rooms that hold algorithms
 
 
 @functools.cache
@@ -57,6 +61,23 @@ def functions(room: str) -> dict[str, Function]:
 
 
 @functools.cache
+def algorithms() -> dict[str, Function]:
+    """Return every algorithm of the library: the public functions of the rooms in `AREAS`.
+
+    Returns
+    -------
+    dict of str to callable
+        By name.
+
+    Examples
+    --------
+    >>> {"ucbvi", "lin_ucb"} <= set(algorithms())
+    True
+    """
+    return {name: f for room in AREAS for name, f in functions(room).items()}
+
+
+@functools.cache
 def learners() -> dict[str, Function]:
     """Return what a study can run: the public functions that return an OnlineResult or a BanditResult.
 
@@ -71,7 +92,7 @@ def learners() -> dict[str, Function]:
     (True, False)
     """
     kinds = (OnlineResult, BanditResult)
-    every = functions("eluder.tabular")
+    every = algorithms()
     hints: dict[str, typing.Any] = {name: typing.get_type_hints(f).get("return") for name, f in every.items()}
     return {n: f for n, f in every.items() if isinstance(hints[n], type) and issubclass(hints[n], kinds)}
 

@@ -1,18 +1,16 @@
 """Guarantees as data."""
 
 import dataclasses
-import importlib
 import inspect
-import pkgutil
 import sys
 import types
 
 import numpy as np
 import pytest
 
-import eluder.tabular
 from eluder.core.guarantees import Guarantee, Paper, guarantee, guarantees
 from eluder.core.kernels import sample
+from eluder.experiments.catalogue import algorithms
 from eluder.tabular.exploration import ucbvi
 
 PAPER = Paper("Title", "Author", "Venue", 2000)
@@ -61,12 +59,10 @@ SIZES = {
 
 def declared():
     """Every guarantee of the library that has a bound and an exponent."""
-    for _, name, is_package in pkgutil.walk_packages(eluder.tabular.__path__, "eluder.tabular."):
-        room = importlib.import_module(name)
-        for algorithm in [getattr(room, n) for n in room.__all__] if is_package else []:
-            for g in guarantees(algorithm):
-                if g.bound is not None and g.exponent is not None:
-                    yield pytest.param(g, id=f"{algorithm.__name__} {dict(g.when)}")
+    for algorithm in algorithms().values():
+        for g in guarantees(algorithm):
+            if g.bound is not None and g.exponent is not None:
+                yield pytest.param(g, id=f"{algorithm.__name__} {dict(g.when)}")
 
 
 @pytest.mark.parametrize("g", list(declared()))

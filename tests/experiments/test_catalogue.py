@@ -9,6 +9,8 @@ import pytest
 from eluder.core.guarantees import Paper
 from eluder.envs import river_swim
 from eluder.experiments.catalogue import (
+    AREAS,
+    algorithms,
     arguments,
     call_parameters,
     check_problem,
@@ -42,6 +44,8 @@ def test_functions_are_those_of_all_rooms():
     assert found["ucbvi"] is ucbvi
     assert found["value_iteration"] is value_iteration
     assert not [name for name, f in found.items() if f.__name__ != name]
+    assert set(found) | set(functions("eluder.linear")) == set(algorithms())
+    assert AREAS == ("eluder.tabular", "eluder.linear")
 
 
 def test_find_by_name_and_by_module():

@@ -1,0 +1,1 @@
+"""Algorithms for problems that are linear in features."""

@@ -1,0 +1,52 @@
+"""Linear bandits as their papers write them: matrices solved in each round, NumPy only."""
+
+import numpy as np
+
+
+class Play:
+    """Draws rewards as the library does; keeps arms and rewards."""
+
+    def __init__(self, bandit, rng):
+        self.bandit, self.rng = bandit, rng
+        self.arms, self.rewards = [], []
+        z = bandit.phi @ bandit.theta
+        self.means = 1 / (1 + np.exp(-z)) if bandit.link == 1 else z
+
+    def act(self, a):
+        m = self.means[a]
+        if self.bandit.law == 1:
+            r = float(self.rng.random() < m)
+        else:
+            r = m + self.bandit.sigma[a] * self.rng.standard_normal()
+        self.arms.append(int(a))
+        self.rewards.append(r)
+        return r
+
+    @property
+    def gaps(self):
+        return self.means.max() - self.means[self.arms]
+
+    def ridge(self, lam, weights=None):
+        """V and theta of all rounds so far."""
+        X = self.bandit.phi[self.arms].reshape(-1, self.bandit.phi.shape[1])
+        w = np.ones(len(self.arms)) if weights is None else np.array(weights)
+        V = lam * np.eye(X.shape[1]) + X.T @ (w[:, None] * X)
+        return V, np.linalg.solve(V, X.T @ (w * np.array(self.rewards)))
+
+
+def widths(phi, V):
+    return np.array([f @ np.linalg.solve(V, f) for f in phi])
+
+
+def lin_ucb(bandit, T, lam, S, sigma, C, delta, rng):
+    play, d = Play(bandit, rng), bandit.phi.shape[1]
+    last, choices = None, 0
+    for _ in range(T):
+        V, theta = play.ridge(lam)
+        if last is None or np.linalg.det(V) > (1 + C) * last * (1 + 1e-12):
+            last = np.linalg.det(V)
+            rad = np.sqrt(lam) * S + sigma * np.sqrt(2 * np.log(np.sqrt(last / lam**d) / delta))
+            a = np.argmax(bandit.phi @ theta + rad * np.sqrt(widths(bandit.phi, V)))
+            choices += 1
+        play.act(a)
+    return play, choices

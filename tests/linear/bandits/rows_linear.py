@@ -1,0 +1,38 @@
+"""Contract rows of linear bandits."""
+
+from eluder.core.results import BanditResult
+from eluder.envs import linear_bandit
+from tests.contract import DELTA, RNG, SCALE, STEPS, Row
+
+ROWS = []
+
+
+def linear():
+    return linear_bandit([[1, 0], [0, 1], [0.6, 0.6], [-0.5, 0.2]], [0.3, 0.5], sigma=[0.5, 0.4, 0.3, 0.2])
+
+
+def logistic():
+    return linear_bandit([[1, 0], [0, 1], [0.6, 0.6]], [0.3, 0.5], link="logistic", law="bernoulli")
+
+
+LAM = (({"lam": 0.0}, r"lam must be in \(0, 1e\+100\]"), ({"S": -1.0}, "S must be in"))
+
+ROWS += [
+    Row(
+        "linear.bandits.lin_ucb",
+        linear,
+        args=(300,),
+        kwargs={"switch": 0.1},
+        result=BanditResult,
+        errors=(
+            *STEPS,
+            *RNG,
+            *DELTA,
+            *SCALE,
+            *LAM,
+            ({"sigma": -1.0}, "sigma must be in"),
+            ({"switch": -1.0}, "switch must be in"),
+            ({"bandit": logistic()}, "lin_ucb needs means linear in phi, the link of the bandit is logistic"),
+        ),
+    ),
+]
