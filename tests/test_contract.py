@@ -18,6 +18,7 @@ from eluder.experiments.catalogue import AREAS
 from tests.contract import BUDGET, DELTA, RNG, SCALE, STEPS, Row
 from tests.instances import random_discounted, random_episodic
 from tests.linear.bandits import rows_linear
+from tests.linear.exploration import rows_exploration
 from tests.tabular.bandits import rows_adversarial, rows_identification, rows_stochastic, rows_structured
 
 
@@ -152,6 +153,8 @@ ALGORITHMS = [
     *rows_structured.ROWS,
     # --- linear.bandits ---
     *rows_linear.ROWS,
+    # --- linear.exploration ---
+    *rows_exploration.ROWS,
 ]
 IDS = [row.name for row in ALGORITHMS]
 

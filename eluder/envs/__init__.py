@@ -37,6 +37,7 @@ from eluder.envs._linear_bandits import (
     logistic_linear_bandit,
     random_linear_bandit,
 )
+from eluder.envs._linear_mdp import one_hot_linear_mdp, random_linear_mdp
 from eluder.envs._lower_bounds import lower_bound_average, lower_bound_episodic
 from eluder.envs._queue_admission import queue_admission
 from eluder.envs._random_ergodic import random_ergodic
@@ -79,11 +80,13 @@ __all__ = [
     "lower_bound_bandit",
     "lower_bound_episodic",
     "n_room",
+    "one_hot_linear_mdp",
     "piecewise_bandit",
     "poisson_bandit",
     "queue_admission",
     "random_ergodic",
     "random_linear_bandit",
+    "random_linear_mdp",
     "read_log",
     "recovering_bandit",
     "replay_bandit",

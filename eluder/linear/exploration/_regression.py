@@ -1,0 +1,133 @@
+"""Ridge regression onto all next states at once, and its uncertainty, at a cost that does not grow with K.
+
+On enumerable states the targets ``r + V(s')`` of every least-squares value iteration depend on the data only
+through ``Lambda = lam I + sum phi phi'``, ``M = sum phi e_{s'}'`` and ``b = sum phi r``: for any V the
+solution is ``w = Lambda^-1 (b + M V)``. One round changes Lambda by a matrix of rank one, and with it the
+squared widths ``phi(s, a)' Lambda^-1 phi(s, a)`` of all pairs, in O(S A d).
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from eluder.core.kernels import kernel
+from eluder.core.types import Array, IntArray
+
+__all__ = ["Ridge", "add_round", "new_ridge", "solve"]
+
+
+class Ridge(NamedTuple):
+    """The regressions of all stages.
+
+    Attributes
+    ----------
+    phi : ndarray, shape (S, A, d)
+        Features.
+    Lambda, inverse : ndarray, shape (H, d, d)
+        ``lam I + sum phi phi'``, and its inverse.
+    M : ndarray, shape (H, d, S)
+        ``sum phi e_{s'}'``.
+    b : ndarray, shape (H, d)
+        ``sum phi r``.
+    width2 : ndarray, shape (H, S, A)
+        ``phi' Lambda^-1 phi``.
+    logdet : ndarray, shape (H,)
+        ``ln det Lambda``.
+    n : ndarray of int, shape (H,)
+        Rounds.
+    """
+
+    phi: Array
+    Lambda: Array
+    inverse: Array
+    M: Array
+    b: Array
+    width2: Array
+    logdet: Array
+    n: IntArray
+
+
+def new_ridge(phi: Array, H: int, lam: float) -> Ridge:
+    """Return regressions without data."""
+    S, A, d = phi.shape
+    eye = np.broadcast_to(np.eye(d), (H, d, d))
+    width2 = np.broadcast_to((phi**2).sum(axis=2) / lam, (H, S, A)).copy()
+    return Ridge(
+        phi,
+        lam * eye,
+        eye / lam,
+        np.zeros((H, d, S)),
+        np.zeros((H, d)),
+        width2,
+        np.full(H, d * math.log(lam)),
+        np.zeros(H, np.int64),
+    )
+
+
+@kernel
+def add_round(ridge: Ridge, h: int, s: int, a: int, reward: float, s_next: int, u: Array) -> None:
+    """Add a round of stage h, in place; `u` (d,) is room to work.
+
+    Sherman and Morrison's formula loses digits slowly; when the number of rounds is a power of 2 the inverse
+    is computed anew.
+    """
+    f, inverse, d = ridge.phi[s, a], ridge.inverse[h], u.size
+    quadratic = 0.0
+    for i in range(d):
+        total = 0.0
+        for j in range(d):
+            total += inverse[i, j] * f[j]
+        u[i] = total
+        quadratic += total * f[i]
+    scale = 1.0 / (1.0 + quadratic)
+    for i in range(d):
+        ridge.M[h, i, s_next] += f[i]
+        ridge.b[h, i] += f[i] * reward
+        for j in range(d):
+            ridge.Lambda[h, i, j] += f[i] * f[j]
+            inverse[i, j] -= scale * u[i] * u[j]
+    S, A = ridge.width2.shape[1:]
+    for x in range(S):
+        for y in range(A):
+            g = 0.0
+            for i in range(d):
+                g += ridge.phi[x, y, i] * u[i]
+            ridge.width2[h, x, y] -= scale * g * g
+    ridge.logdet[h] += math.log(1.0 + quadratic)
+    ridge.n[h] += 1
+    n = ridge.n[h]
+    if n & (n - 1) == 0:
+        refresh(ridge, h)
+
+
+@kernel
+def refresh(ridge: Ridge, h: int) -> None:
+    """Compute the inverse and the squared widths of stage h from Lambda, in place."""
+    ridge.inverse[h] = np.linalg.inv(ridge.Lambda[h])
+    S, A, d = ridge.phi.shape
+    for s in range(S):
+        for a in range(A):
+            total = 0.0
+            for i in range(d):
+                row = 0.0
+                for j in range(d):
+                    row += ridge.inverse[h, i, j] * ridge.phi[s, a, j]
+                total += row * ridge.phi[s, a, i]
+            ridge.width2[h, s, a] = total
+
+
+@kernel
+def solve(ridge: Ridge, h: int, V: Array, y: Array, w: Array) -> None:
+    """Write ``w = Lambda^-1 (b + M V)`` of stage h in place; `y` (d,) is room to work."""
+    d, S = ridge.M.shape[1:]
+    for i in range(d):
+        total = ridge.b[h, i]
+        for s in range(S):
+            total += ridge.M[h, i, s] * V[s]
+        y[i] = total
+    for i in range(d):
+        total = 0.0
+        for j in range(d):
+            total += ridge.inverse[h, i, j] * y[j]
+        w[i] = total
