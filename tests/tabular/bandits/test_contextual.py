@@ -317,6 +317,9 @@ def test_two_wrong_models_alternate(delay, length):
     np.testing.assert_allclose(p[delay + 1 : delay + 1 + 2 * length, 0], block * 2)
     np.testing.assert_allclose(V[delay + 1 : 3 * delay + 3], [7 / 12] * (delay + 1) + [17 / 40] * (delay + 1))
     assert period(p) == length
+    _, greedy = population_orbit(bandit, 6, delay=delay, memory=1, oracle="finite", explore="uniform")
+    np.testing.assert_allclose(greedy[: delay + 1, 0], 0.5)  # nothing has arrived
+    np.testing.assert_allclose(greedy[delay + 1, 0], [0.95, 0.05])
     run = batched_regression(
         bandit, 60_000, batch=1000, delay=delay, memory=1, oracle="finite", gamma=20.0, rng=rng()
     )
