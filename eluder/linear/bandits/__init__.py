@@ -1,5 +1,6 @@
 """Linear bandits: arms with features."""
 
+from eluder.linear.bandits._lin_ts import lin_ts
 from eluder.linear.bandits._lin_ucb import lin_ucb
 
-__all__ = ["lin_ucb"]
+__all__ = ["lin_ts", "lin_ucb"]

@@ -42,6 +42,7 @@ from eluder.core.linear_bandits import (
 )
 from eluder.core.results import BanditResult
 from eluder.core.ridge import Ridge, absorb, ridge
+from eluder.linear.bandits._ellipsoid import largest_log_det, radius
 
 __all__ = ["lin_ucb"]
 
@@ -119,17 +120,6 @@ def lin_ucb(
     books = linear_ledger(bandit, T)
     _lin_ucb(bandit, T, S, sigma, switch, delta, c, ridge(bandit.phi, lam), books, checks.generator(rng))
     return linear_result(books)
-
-
-@kernel
-def radius(lam: float, S: float, sigma: float, log_det: float, delta: float) -> float:
-    """Return ``sqrt(lam) S + sigma sqrt(2 ln(1 / delta) + ln det V / det(lam I))``."""
-    return math.sqrt(lam) * S + sigma * math.sqrt(2.0 * math.log(1.0 / delta) + max(log_det, 0.0))
-
-
-def largest_log_det(d: int, T: int, L: float, lam: float) -> float:
-    """Return ``d ln(1 + T L^2 / (d lam))``, which bounds ``ln det V / det(lam I)`` after T rounds."""
-    return d * math.log1p(T * L**2 / (d * lam))
 
 
 def bound(

@@ -50,3 +50,24 @@ def lin_ucb(bandit, T, lam, S, sigma, C, delta, rng):
             choices += 1
         play.act(a)
     return play, choices
+
+
+def shrunk(B, x):
+    """``B (I + v v')^(-1/2)`` with ``v = B' x``, by eigenvalues."""
+    v = B.T @ x
+    e, U = np.linalg.eigh(np.eye(len(v)) + np.outer(v, v))
+    return B @ (U / np.sqrt(e)) @ U.T
+
+
+def lin_ts(bandit, T, lam, S, sigma, delta, rng):
+    play, d = Play(bandit, rng), bandit.phi.shape[1]
+    B = np.eye(d) / np.sqrt(lam)
+    for _ in range(T):
+        V, theta = play.ridge(lam)
+        det = np.linalg.det(V) / lam**d
+        beta = np.sqrt(lam) * S + sigma * np.sqrt(2 * np.log(np.sqrt(det) / (delta / (4 * T))))
+        eta = np.array([rng.standard_normal() for _ in range(d)])
+        a = np.argmax(bandit.phi @ (theta + beta * B @ eta))
+        play.act(a)
+        B = shrunk(B, bandit.phi[a])
+    return play

@@ -35,4 +35,19 @@ ROWS += [
             ({"bandit": logistic()}, "lin_ucb needs means linear in phi, the link of the bandit is logistic"),
         ),
     ),
+    Row(
+        "linear.bandits.lin_ts",
+        linear,
+        args=(300,),
+        result=BanditResult,
+        errors=(
+            *STEPS,
+            *RNG,
+            *DELTA,
+            *SCALE,
+            *LAM,
+            ({"sigma": -1.0}, "sigma must be in"),
+            ({"bandit": logistic()}, "lin_ts needs means linear in phi, the link of the bandit is logistic"),
+        ),
+    ),
 ]
