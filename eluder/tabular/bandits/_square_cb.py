@@ -16,8 +16,9 @@ Guarantee: if the class of the oracle holds the mean rewards, the expected regre
 
 where Reg_Sq bounds the oracle's regret in square loss. This follows from the inequality
 ``sum_a p_a (f(a*) - f(a)) - gamma / 4 sum_a p_a (y_a - f(a))^2 <= 2 A / gamma``, which holds for every f
-(lemma 3, from memory; proved in `_inverse_gap.worst_error`, with A - 1 for A). The paper's Theorem 1 (from memory): with ``gamma = sqrt(A T / (Reg_Sq + ln(2 / delta)))`` the
-regret is O(sqrt(A T Reg_Sq) + sqrt(A T ln(1 / delta))) with probability at least 1 - delta.
+(lemma 3, from memory; proved in `_inverse_gap.worst_error`, with A - 1 for A). The paper's Theorem 1 (from
+memory): with ``gamma = sqrt(A T / (Reg_Sq + ln(2 / delta)))`` the regret is
+O(sqrt(A T Reg_Sq) + sqrt(A T ln(1 / delta))) with probability at least 1 - delta.
 
 Oracles: "table" is follow-the-leader for each pair with one fictitious reward 1/2, "finite" exponential
 weights over `bandit.models`, "linear" the Vovk-Azoury-Warmuth forecaster on `bandit.phi`.
