@@ -19,6 +19,7 @@ from tests.contract import BUDGET, DELTA, RNG, SCALE, STEPS, Row
 from tests.instances import random_discounted, random_episodic
 from tests.linear.bandits import rows_linear
 from tests.linear.exploration import rows_exploration
+from tests.linear.offline import rows_offline
 from tests.tabular.bandits import rows_adversarial, rows_identification, rows_stochastic, rows_structured
 
 
@@ -155,6 +156,8 @@ ALGORITHMS = [
     *rows_linear.ROWS,
     # --- linear.exploration ---
     *rows_exploration.ROWS,
+    # --- linear.offline ---
+    *rows_offline.ROWS,
 ]
 IDS = [row.name for row in ALGORITHMS]
 

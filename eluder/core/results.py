@@ -11,6 +11,7 @@ __all__ = [
     "EstimateResult",
     "IdentificationResult",
     "OnlineResult",
+    "PessimisticResult",
     "PlanResult",
     "checkpoints",
 ]
@@ -151,6 +152,28 @@ class EstimateResult:
     effective_rows: float
     unsupported: float
     status: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PessimisticResult:
+    """What learning from a fixed data set returns.
+
+    Attributes
+    ----------
+    pi : ndarray of int, shape (H, S)
+        The policy.
+    V : ndarray, shape (H, S)
+        Lower estimates of its values.
+    Q : ndarray, shape (H, S, A)
+        Lower estimates of action values; -inf where an action is not available.
+    penalty : ndarray, shape (H, S, A)
+        What was taken off for the uncertainty of the data.
+    """
+
+    pi: IntArray
+    V: Array
+    Q: Array
+    penalty: Array
 
 
 def checkpoints(T: int, most: int = 200) -> IntArray:

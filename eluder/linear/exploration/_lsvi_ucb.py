@@ -34,7 +34,7 @@ from eluder.core.linear import LinearMDP, episodic
 from eluder.core.results import OnlineResult
 from eluder.core.simulator import Simulator, policy_value, reset, simulator, step
 from eluder.core.types import Array, IntArray
-from eluder.linear.exploration._regression import Ridge, add_round, new_ridge, solve
+from eluder.core.value_regression import ValueRegression, add_round, new_regression, solve
 
 __all__ = ["lsvi_ucb"]
 
@@ -108,10 +108,10 @@ def lsvi_ucb(
         raise ValueError(f"rare must be True or False, got {rare!r}")
     H, S, A = sim.r.shape
     beta = c * radius(mdp.phi.shape[2], H, K, delta)
-    ridge = new_ridge(mdp.phi, H, lam)
+    fit = new_regression(mdp.phi, H, lam)
     Q, pi, N = np.zeros((H, S, A)), np.zeros((H, S), np.int64), np.zeros((H, S, A), np.int64)
     value, upper = np.empty(K), np.empty(K)
-    _lsvi_ucb(value, upper, Q, pi, N, ridge, sim, beta, bool(rare), checks.generator(rng))
+    _lsvi_ucb(value, upper, Q, pi, N, fit, sim, beta, bool(rare), checks.generator(rng))
     Q[:, ~mdp.mask] = -np.inf
     return OnlineResult(value, upper, Q, pi, N)
 
@@ -162,21 +162,21 @@ GUARANTEES = (
 
 @kernel
 def _plan(
-    Q: Array, V: Array, pi: IntArray, ridge: Ridge, sim: Simulator, beta: float, y: Array, w: Array
+    Q: Array, V: Array, pi: IntArray, fit: ValueRegression, sim: Simulator, beta: float, y: Array, w: Array
 ) -> int:
     """Plan in place (`Q`, `V`, `pi`); return the last stage where `pi` changed, or -1."""
     H, S, A = Q.shape
     top = -1
     for h in range(H - 1, -1, -1):
-        solve(ridge, h, V[h + 1], y, w)
+        solve(fit, h, V[h + 1], y, w)
         for s in range(S):
             best, largest = -1, -math.inf
             for a in range(A):
                 if not sim.mask[s, a]:
                     continue
-                q = beta * math.sqrt(max(ridge.width2[h, s, a], 0.0))
+                q = beta * math.sqrt(max(fit.width2[h, s, a], 0.0))
                 for i in range(w.size):
-                    q += ridge.phi[s, a, i] * w[i]
+                    q += fit.phi[s, a, i] * w[i]
                 q = min(q, float(H - h))
                 Q[h, s, a] = q
                 if q > largest:
@@ -201,7 +201,7 @@ def _lsvi_ucb(
     Q: Array,
     pi: IntArray,
     N: IntArray,
-    ridge: Ridge,
+    fit: ValueRegression,
     sim: Simulator,
     beta: float,
     rare: bool,
@@ -209,15 +209,15 @@ def _lsvi_ucb(
 ) -> None:
     """Run ``value.size`` episodes in place (all but `sim`)."""
     H, S, _A = Q.shape
-    d = ridge.b.shape[1]
+    d = fit.b.shape[1]
     V, V_pi, y, w, u = np.zeros((H + 1, S)), np.zeros((H + 1, S)), np.zeros(d), np.zeros(d), np.zeros(d)
-    last = ridge.logdet.copy()
+    last = fit.logdet.copy()
     for k in range(value.size):
         # plan
         top = -1
-        if k == 0 or not rare or _doubled(ridge.logdet, last):
-            top = _plan(Q, V, pi, ridge, sim, beta, y, w)
-            last[:] = ridge.logdet
+        if k == 0 or not rare or _doubled(fit.logdet, last):
+            top = _plan(Q, V, pi, fit, sim, beta, y, w)
+            last[:] = fit.logdet
         if k == 0 or top >= 0:
             value[k] = policy_value(sim, pi, V_pi, H - 1 if k == 0 else top)  # measurement
         else:
@@ -233,6 +233,6 @@ def _lsvi_ucb(
             s_next, reward, _ = step(sim, h, s, a, rng)
 
             # update
-            add_round(ridge, h, s, a, reward, s_next, u)
+            add_round(fit, h, s, a, reward, s_next, u)
             N[h, s, a] += 1
             s = s_next

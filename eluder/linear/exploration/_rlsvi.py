@@ -31,7 +31,7 @@ from eluder.core.linear import LinearMDP, episodic
 from eluder.core.results import OnlineResult
 from eluder.core.simulator import Simulator, policy_value, reset, simulator, step
 from eluder.core.types import Array, IntArray
-from eluder.linear.exploration._regression import Ridge, add_round, new_ridge, solve
+from eluder.core.value_regression import ValueRegression, add_round, new_regression, solve
 
 __all__ = ["rlsvi"]
 
@@ -90,10 +90,10 @@ def rlsvi(
     lam = checks.number("lam", lam, 0.0, open_low=True)
     c = checks.number("c", c, 0.0)
     H, S, A = sim.r.shape
-    ridge = new_ridge(mdp.phi, H, lam)
+    fit = new_regression(mdp.phi, H, lam)
     Q, pi, N = np.zeros((H, S, A)), np.zeros((H, S), np.int64), np.zeros((H, S, A), np.int64)
     value, upper = np.empty(K), np.empty(K)
-    _rlsvi(value, upper, Q, pi, N, ridge, sim, c * deviation(H), checks.generator(rng))
+    _rlsvi(value, upper, Q, pi, N, fit, sim, c * deviation(H), checks.generator(rng))
     Q[:, ~mdp.mask] = -np.inf
     return OnlineResult(value, upper, Q, pi, N)
 
@@ -137,7 +137,7 @@ def _plan(
     Q: Array,
     V: Array,
     pi: IntArray,
-    ridge: Ridge,
+    fit: ValueRegression,
     sim: Simulator,
     sigma: float,
     y: Array,
@@ -148,8 +148,8 @@ def _plan(
     H, S, A = Q.shape
     top = -1
     for h in range(H - 1, -1, -1):
-        solve(ridge, h, V[h + 1], y, w)
-        perturb(w, ridge.inverse[h], sigma, y, rng)
+        solve(fit, h, V[h + 1], y, w)
+        perturb(w, fit.inverse[h], sigma, y, rng)
         for s in range(S):
             best, largest = -1, -math.inf
             for a in range(A):
@@ -157,7 +157,7 @@ def _plan(
                     continue
                 q = 0.0
                 for i in range(w.size):
-                    q += ridge.phi[s, a, i] * w[i]
+                    q += fit.phi[s, a, i] * w[i]
                 Q[h, s, a] = q
                 if q > largest:
                     best, largest = a, q
@@ -175,18 +175,18 @@ def _rlsvi(
     Q: Array,
     pi: IntArray,
     N: IntArray,
-    ridge: Ridge,
+    fit: ValueRegression,
     sim: Simulator,
     sigma: float,
     rng: np.random.Generator,
 ) -> None:
     """Run ``value.size`` episodes in place (all but `sim`)."""
     H, S = pi.shape
-    d = ridge.b.shape[1]
+    d = fit.b.shape[1]
     V, V_pi, y, w, u = np.zeros((H + 1, S)), np.zeros((H + 1, S)), np.zeros(d), np.zeros(d), np.zeros(d)
     for k in range(value.size):
         # plan
-        top = _plan(Q, V, pi, ridge, sim, sigma, y, w, rng)
+        top = _plan(Q, V, pi, fit, sim, sigma, y, w, rng)
         if k == 0 or top >= 0:
             value[k] = policy_value(sim, pi, V_pi, H - 1 if k == 0 else top)  # measurement
         else:
@@ -202,6 +202,6 @@ def _rlsvi(
             s_next, reward, _ = step(sim, h, s, a, rng)
 
             # update
-            add_round(ridge, h, s, a, reward, s_next, u)
+            add_round(fit, h, s, a, reward, s_next, u)
             N[h, s, a] += 1
             s = s_next

@@ -11,7 +11,6 @@ from eluder.envs import one_hot_linear_mdp, random_linear_mdp, river_swim
 from eluder.experiments import regret
 from eluder.linear.exploration import lsvi_ucb
 from eluder.linear.exploration._lsvi_ucb import radius, switches
-from eluder.linear.exploration._regression import add_round, new_ridge, solve
 from tests.linear.exploration import naive_exploration as naive
 
 
@@ -43,44 +42,6 @@ def test_plays_the_policies_of_the_paper(seed, rare):
 def test_equations_by_hand():
     assert radius(3, 4, 100, 0.1) == pytest.approx(12 * math.sqrt(math.log(2 * 3 * 100 * 4 / 0.1)))
     assert switches(3, 4, 100, 2.0) == pytest.approx(12 * math.log2(1 + 100 / 6))
-
-
-# --- the regression ---
-
-
-def test_statistics_are_those_of_the_history_after_many_rounds():
-    """Inverse, widths, determinant and solution against dense algebra, also far from a refresh."""
-    g, H, d = rng(), 2, 4
-    phi = g.dirichlet(np.ones(d), (6, 2))
-    ridge, u = new_ridge(phi, H, 0.7), np.zeros(d)
-    rounds = []
-    for _ in range(3000):
-        s, a, t, r = int(g.integers(6)), int(g.integers(2)), int(g.integers(6)), float(g.random())
-        add_round(ridge, 1, s, a, r, t, u)
-        rounds.append((phi[s, a], r, t))
-    F = np.array([f for f, *_ in rounds])
-    Lambda = 0.7 * np.eye(d) + F.T @ F
-    np.testing.assert_allclose(ridge.inverse[1], np.linalg.inv(Lambda), rtol=1e-9)
-    width2 = np.einsum("sai,ij,saj->sa", phi, np.linalg.inv(Lambda), phi)
-    np.testing.assert_allclose(ridge.width2[1], width2, rtol=1e-9)
-    assert ridge.logdet[1] == pytest.approx(np.linalg.slogdet(Lambda)[1], rel=1e-12)
-    np.testing.assert_allclose(ridge.inverse[0], np.eye(d) / 0.7)
-    V, y, w = g.random(6), np.zeros(d), np.zeros(d)
-    solve(ridge, 1, V, y, w)
-    target = sum(f * (r + V[t]) for f, r, t in rounds)
-    np.testing.assert_allclose(w, np.linalg.solve(Lambda, target), rtol=1e-9)
-
-
-def test_widths_obey_the_elliptical_potential():
-    """``sum min(1, phi' Lambda^-1 phi) <= 2 ln(det Lambda / det(lam I))`` (Abbasi-Yadkori et al., 2011)."""
-    g, d = rng(1), 4
-    phi = g.dirichlet(np.ones(d), (6, 2))
-    ridge, u, total = new_ridge(phi, 1, 1.0), np.zeros(d), 0.0
-    for _ in range(2000):
-        s, a = int(g.integers(6)), int(g.integers(2))
-        total += min(1.0, ridge.width2[0, s, a])
-        add_round(ridge, 0, s, a, 0.0, 0, u)
-        assert total <= 2 * ridge.logdet[0] + 1e-9
 
 
 # --- theorems ---

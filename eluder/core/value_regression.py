@@ -1,4 +1,4 @@
-"""Ridge regression onto all next states at once, and its uncertainty, at a cost that does not grow with K.
+"""Ridge regression onto all next states at once, with its widths, at a cost that does not grow with K.
 
 On enumerable states the targets ``r + V(s')`` of every least-squares value iteration depend on the data only
 through ``Lambda = lam I + sum phi phi'``, ``M = sum phi e_{s'}'`` and ``b = sum phi r``: for any V the
@@ -14,10 +14,10 @@ import numpy as np
 from eluder.core.kernels import kernel
 from eluder.core.types import Array, IntArray
 
-__all__ = ["Ridge", "add_round", "new_ridge", "solve"]
+__all__ = ["ValueRegression", "add_round", "new_regression", "solve"]
 
 
-class Ridge(NamedTuple):
+class ValueRegression(NamedTuple):
     """The regressions of all stages.
 
     Attributes
@@ -48,12 +48,32 @@ class Ridge(NamedTuple):
     n: IntArray
 
 
-def new_ridge(phi: Array, H: int, lam: float) -> Ridge:
-    """Return regressions without data."""
+def new_regression(phi: Array, H: int, lam: float) -> ValueRegression:
+    """Return regressions without data.
+
+    Parameters
+    ----------
+    phi : ndarray, shape (S, A, d)
+        Features.
+    H : int
+        Number of stages.
+    lam : float
+        Weight > 0 of the ridge.
+
+    Returns
+    -------
+    ValueRegression
+        O(H (d^2 + d S + S A)) numbers.
+
+    Examples
+    --------
+    >>> new_regression(np.ones((3, 2, 4)), 5, 1.0).M.shape
+    (5, 4, 3)
+    """
     S, A, d = phi.shape
     eye = np.broadcast_to(np.eye(d), (H, d, d))
     width2 = np.broadcast_to((phi**2).sum(axis=2) / lam, (H, S, A)).copy()
-    return Ridge(
+    return ValueRegression(
         phi,
         lam * eye,
         eye / lam,
@@ -66,13 +86,13 @@ def new_ridge(phi: Array, H: int, lam: float) -> Ridge:
 
 
 @kernel
-def add_round(ridge: Ridge, h: int, s: int, a: int, reward: float, s_next: int, u: Array) -> None:
+def add_round(fit: ValueRegression, h: int, s: int, a: int, reward: float, s_next: int, u: Array) -> None:
     """Add a round of stage h, in place; `u` (d,) is room to work.
 
     Sherman and Morrison's formula loses digits slowly; when the number of rounds is a power of 2 the inverse
     is computed anew.
     """
-    f, inverse, d = ridge.phi[s, a], ridge.inverse[h], u.size
+    f, inverse, d = fit.phi[s, a], fit.inverse[h], u.size
     quadratic = 0.0
     for i in range(d):
         total = 0.0
@@ -82,52 +102,52 @@ def add_round(ridge: Ridge, h: int, s: int, a: int, reward: float, s_next: int, 
         quadratic += total * f[i]
     scale = 1.0 / (1.0 + quadratic)
     for i in range(d):
-        ridge.M[h, i, s_next] += f[i]
-        ridge.b[h, i] += f[i] * reward
+        fit.M[h, i, s_next] += f[i]
+        fit.b[h, i] += f[i] * reward
         for j in range(d):
-            ridge.Lambda[h, i, j] += f[i] * f[j]
+            fit.Lambda[h, i, j] += f[i] * f[j]
             inverse[i, j] -= scale * u[i] * u[j]
-    S, A = ridge.width2.shape[1:]
+    S, A = fit.width2.shape[1:]
     for x in range(S):
         for y in range(A):
             g = 0.0
             for i in range(d):
-                g += ridge.phi[x, y, i] * u[i]
-            ridge.width2[h, x, y] -= scale * g * g
-    ridge.logdet[h] += math.log(1.0 + quadratic)
-    ridge.n[h] += 1
-    n = ridge.n[h]
+                g += fit.phi[x, y, i] * u[i]
+            fit.width2[h, x, y] -= scale * g * g
+    fit.logdet[h] += math.log(1.0 + quadratic)
+    fit.n[h] += 1
+    n = fit.n[h]
     if n & (n - 1) == 0:
-        refresh(ridge, h)
+        refresh(fit, h)
 
 
 @kernel
-def refresh(ridge: Ridge, h: int) -> None:
+def refresh(fit: ValueRegression, h: int) -> None:
     """Compute the inverse and the squared widths of stage h from Lambda, in place."""
-    ridge.inverse[h] = np.linalg.inv(ridge.Lambda[h])
-    S, A, d = ridge.phi.shape
+    fit.inverse[h] = np.linalg.inv(fit.Lambda[h])
+    S, A, d = fit.phi.shape
     for s in range(S):
         for a in range(A):
             total = 0.0
             for i in range(d):
                 row = 0.0
                 for j in range(d):
-                    row += ridge.inverse[h, i, j] * ridge.phi[s, a, j]
-                total += row * ridge.phi[s, a, i]
-            ridge.width2[h, s, a] = total
+                    row += fit.inverse[h, i, j] * fit.phi[s, a, j]
+                total += row * fit.phi[s, a, i]
+            fit.width2[h, s, a] = total
 
 
 @kernel
-def solve(ridge: Ridge, h: int, V: Array, y: Array, w: Array) -> None:
+def solve(fit: ValueRegression, h: int, V: Array, y: Array, w: Array) -> None:
     """Write ``w = Lambda^-1 (b + M V)`` of stage h in place; `y` (d,) is room to work."""
-    d, S = ridge.M.shape[1:]
+    d, S = fit.M.shape[1:]
     for i in range(d):
-        total = ridge.b[h, i]
+        total = fit.b[h, i]
         for s in range(S):
-            total += ridge.M[h, i, s] * V[s]
+            total += fit.M[h, i, s] * V[s]
         y[i] = total
     for i in range(d):
         total = 0.0
         for j in range(d):
-            total += ridge.inverse[h, i, j] * y[j]
+            total += fit.inverse[h, i, j] * y[j]
         w[i] = total

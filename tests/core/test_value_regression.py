@@ -1,0 +1,46 @@
+"""Regression onto all next states against dense algebra."""
+
+import numpy as np
+import pytest
+
+from eluder.core.value_regression import ValueRegression, add_round, new_regression, solve
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def test_statistics_are_those_of_the_history_after_many_rounds():
+    """Inverse, widths, determinant and solution against dense algebra, also far from a refresh."""
+    g, H, d = rng(), 2, 4
+    phi = g.dirichlet(np.ones(d), (6, 2))
+    fit, u = new_regression(phi, H, 0.7), np.zeros(d)
+    assert isinstance(fit, ValueRegression)
+    rounds = []
+    for _ in range(3000):
+        s, a, t, r = int(g.integers(6)), int(g.integers(2)), int(g.integers(6)), float(g.random())
+        add_round(fit, 1, s, a, r, t, u)
+        rounds.append((phi[s, a], r, t))
+    F = np.array([f for f, *_ in rounds])
+    Lambda = 0.7 * np.eye(d) + F.T @ F
+    np.testing.assert_allclose(fit.inverse[1], np.linalg.inv(Lambda), rtol=1e-9)
+    width2 = np.einsum("sai,ij,saj->sa", phi, np.linalg.inv(Lambda), phi)
+    np.testing.assert_allclose(fit.width2[1], width2, rtol=1e-9)
+    assert fit.logdet[1] == pytest.approx(np.linalg.slogdet(Lambda)[1], rel=1e-12)
+    np.testing.assert_allclose(fit.inverse[0], np.eye(d) / 0.7)
+    V, y, w = g.random(6), np.zeros(d), np.zeros(d)
+    solve(fit, 1, V, y, w)
+    target = sum(f * (r + V[t]) for f, r, t in rounds)
+    np.testing.assert_allclose(w, np.linalg.solve(Lambda, target), rtol=1e-9)
+
+
+def test_widths_obey_the_elliptical_potential():
+    """``sum min(1, phi' Lambda^-1 phi) <= 2 ln(det Lambda / det(lam I))`` (Abbasi-Yadkori et al., 2011)."""
+    g, d = rng(1), 4
+    phi = g.dirichlet(np.ones(d), (6, 2))
+    fit, u, total = new_regression(phi, 1, 1.0), np.zeros(d), 0.0
+    for _ in range(2000):
+        s, a = int(g.integers(6)), int(g.integers(2))
+        total += min(1.0, fit.width2[0, s, a])
+        add_round(fit, 0, s, a, 0.0, 0, u)
+        assert total <= 2 * fit.logdet[0] + 1e-9
