@@ -2,5 +2,6 @@
 
 from eluder.linear.bandits._lin_ts import lin_ts
 from eluder.linear.bandits._lin_ucb import lin_ucb
+from eluder.linear.bandits._phased_elimination import phased_elimination
 
-__all__ = ["lin_ts", "lin_ucb"]
+__all__ = ["lin_ts", "lin_ucb", "phased_elimination"]

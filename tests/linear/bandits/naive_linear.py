@@ -71,3 +71,29 @@ def lin_ts(bandit, T, lam, S, sigma, delta, rng):
         play.act(a)
         B = shrunk(B, bandit.phi[a])
     return play
+
+
+def phased_elimination(bandit, T, design, sigma, scale, delta, rng):
+    """With `design(phi)` the distribution and its largest width."""
+    play, A = Play(bandit, rng), len(bandit.phi)
+    active, phase = list(range(A)), 1
+    while len(play.arms) < T:
+        if len(active) == 1:
+            play.act(active[0])
+            continue
+        phi, eps = bandit.phi[active], scale * 2.0**-phase
+        pi, g = design(phi)
+        V, b = np.zeros((phi.shape[1],) * 2), np.zeros(phi.shape[1])
+        for i, a in enumerate(active):
+            for _ in range(
+                int(np.ceil(2 * g * pi[i] * sigma**2 / eps**2 * np.log(A * phase * (phase + 1) / delta)))
+            ):
+                if len(play.arms) < T:
+                    r = play.act(a)
+                    V += np.outer(phi[i], phi[i])
+                    b += r * phi[i]
+        y = phi @ np.linalg.pinv(V) @ b
+        if len(play.arms) < T:
+            active = [a for i, a in enumerate(active) if y.max() - y[i] <= 2 * eps]
+            phase += 1
+    return play

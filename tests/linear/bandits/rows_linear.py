@@ -50,4 +50,21 @@ ROWS += [
             ({"bandit": logistic()}, "lin_ts needs means linear in phi, the link of the bandit is logistic"),
         ),
     ),
+    Row(
+        "linear.bandits.phased_elimination",
+        linear,
+        args=(300,),
+        kwargs={"c": 0.3},
+        result=BanditResult,
+        errors=(
+            *STEPS,
+            *RNG,
+            *DELTA,
+            *SCALE,
+            ({"sigma": -1.0}, "sigma must be in"),
+            ({"scale": 0.0}, r"scale must be in \(0"),
+            ({"tol": 0.0}, r"tol must be in \(0"),
+            ({"bandit": logistic()}, "phased_elimination needs means linear in phi"),
+        ),
+    ),
 ]
