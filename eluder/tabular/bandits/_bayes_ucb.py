@@ -26,6 +26,7 @@ from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.kernels import kernel
 from eluder.core.results import BanditResult
 from eluder.core.types import Array
+from eluder.tabular.bandits._index import INSIDE
 
 __all__ = ["bayes_ucb"]
 
@@ -107,25 +108,24 @@ def level(t: int, T: int, power: float) -> float:
 
 @kernel
 def _fraction(x: float, y: float, u: float) -> float:
-    """Return the continued fraction of the incomplete Beta function, by Lentz's method; u <= mean."""
-    tiny = 1e-300
-    c, d = 1.0, 1.0 - (x + y) * u / (x + 1.0)
-    d = 1.0 / (d if abs(d) > tiny else tiny)
-    value = d
+    """Return the continued fraction of the incomplete Beta function, as a ratio p / q; u <= mean.
+
+    Numerators and denominators of the convergents follow one recurrence, without divisions.
+    """
+    last_p, last_q = 1.0, 1.0
+    p, q = 1.0, 1.0 - (x + y) * u / (x + 1.0)
     for m in range(1, 100_000):
         even = m * (y - m) * u / ((x + 2.0 * m - 1.0) * (x + 2.0 * m))
         odd = -(x + m) * (x + y + m) * u / ((x + 2.0 * m) * (x + 2.0 * m + 1.0))
-        change = 1.0
-        for term in (even, odd):
-            d = 1.0 + term * d
-            c = 1.0 + term / c
-            d = 1.0 / (d if abs(d) > tiny else tiny)
-            c = c if abs(c) > tiny else tiny
-            change = c * d
-            value *= change
-        if abs(change - 1.0) < 1e-14:
+        old_p, old_q = p, q
+        last_p, last_q = p + even * last_p, q + even * last_q
+        p, q = last_p + odd * p, last_q + odd * q
+        if abs(p * old_q - old_p * q) <= 1e-14 * abs(p * old_q):
             break
-    return value
+        if not 1e-100 < abs(q) < 1e100:
+            shrink = 1e-100 if abs(q) >= 1e100 else 1e100
+            p, q, last_p, last_q = p * shrink, q * shrink, last_p * shrink, last_q * shrink
+    return p / q
 
 
 @kernel
@@ -143,8 +143,8 @@ def tail(x: float, y: float, log_b: float, u: float) -> float:
 def quantile(x: float, y: float, log_b: float, alpha: float, u: float) -> float:
     """Return the point that Beta(x, y) exceeds with probability `alpha`; the search begins at `u` in (0, 1).
 
-    Newton's method on the logarithm of the tail, which is concave: from the right of the root the steps go
-    down to it. A step that leaves the bracket, or a tail without logarithm, halves the bracket.
+    Halley's method on the logarithm of the tail, whose derivative is minus the hazard f / tail. A step that
+    leaves the bracket, or a tail without logarithm, halves the bracket.
     """
     if alpha >= 1.0:
         return 0.0
@@ -157,11 +157,18 @@ def quantile(x: float, y: float, log_b: float, alpha: float, u: float) -> float:
             high = u
         last, u = u, 0.5 * (low + high)
         f = math.exp((x - 1.0) * math.log(last) + (y - 1.0) * math.log1p(-last) - log_b)
+        error = abs(u - last)
         if p > 0.0 and f > 0.0:
-            newton = last + math.log(p / alpha) * p / f
-            if low <= newton <= high:
-                u = newton
-        if abs(u - last) <= 1e-13 * u or u >= 1.0:
+            hazard, slope = f / p, (y - 1.0) / (1.0 - last) - (x - 1.0) / last
+            step = math.log(p / alpha) / hazard
+            bend = 0.5 * (hazard - slope) * step
+            step /= 1.0 + bend if abs(bend) < 0.5 else 1.0
+            if low <= last + step <= high:
+                u = last + step
+                small = (hazard + abs(slope)) * step
+                error = abs(step) * (small * small if abs(small) < 0.1 else 1.0)  # of third order
+        u = min(u, INSIDE)
+        if error <= 1e-13 * min(u, 1.0 - u) or u == last:
             break
     return u
 
@@ -175,13 +182,20 @@ def argmax_quantile(alpha: float, a: int, wins: Array, losses: Array, log_b: Arr
     u = start[a] = quantile(wins[a], losses[a], log_b[a], alpha, start[a])
     log_u, log_1u = math.log(u), math.log1p(-u)
     for b in range(wins.size):
+        if u >= INSIDE:  # quantiles that round to 1 are equal, and the first wins
+            for first in range(a):
+                if tail(wins[first], losses[first], log_b[first], INSIDE) >= alpha:
+                    return first
+            return a
         if wins[b] == wins[a] and losses[b] == losses[a]:
             a = min(a, b)  # equal quantiles
             continue
         x, y = wins[b] - 1.0, losses[b] - 1.0
         slope = y / (1.0 - u) - x / u
-        if slope >= 1.0 and x * log_u + y * log_1u - log_b[b] < log_alpha:
-            continue  # tail <= f(u) / slope < alpha
+        if slope > 0.0:
+            ratio = x * log_u + y * log_1u - log_b[b] - log_alpha
+            if (ratio < 0.0 and slope >= 1.0) or math.exp(min(ratio, 700.0)) < slope:
+                continue  # tail <= f(u) / slope < alpha
         if tail(wins[b], losses[b], log_b[b], u) > alpha:
             a = b
             u = start[a] = quantile(wins[a], losses[a], log_b[a], alpha, u)

@@ -135,26 +135,30 @@ def _discounted_ucb(
 ) -> None:
     """Run T rounds; `books` in place."""
     A = books.pulls.size
-    n, total = np.zeros(A), np.zeros(A)
-    all_n = 0.0
+    n, total, mean, shrink = np.zeros(A), np.zeros(A), np.zeros(A), np.full(A, math.inf)
+    all_n, weight = 0.0, 1.0  # instead of old rounds fading, new ones grow in weight: n(a) is n[a] / weight
     for t in range(T):
         # act
         a = t
         if t >= A:
-            width = radius(1.0, all_n, xi, c)
+            width = radius(1.0 / weight, all_n, xi, c)
             a, largest = 0, -math.inf
             for b in range(A):
-                index = math.inf
-                if n[b] > 1e-300:
-                    index = total[b] / n[b] + width / math.sqrt(n[b])
+                index = mean[b] + width * shrink[b] if shrink[b] < math.inf else math.inf
                 if index > largest:
                     a, largest = b, index
         reward = play(bandit, books, t, a, rng)
 
         # update
-        for b in range(A):
-            n[b] *= gamma
-            total[b] *= gamma
+        weight /= gamma
+        if weight > 1e100:
+            for b in range(A):
+                n[b] /= weight
+                total[b] /= weight
+                shrink[b] = 1.0 / math.sqrt(n[b]) if n[b] > 0.0 else math.inf
+            weight = 1.0
         all_n = gamma * all_n + 1.0
-        n[a] += 1.0
-        total[a] += reward
+        n[a] += weight
+        total[a] += weight * reward
+        mean[a] = total[a] / n[a]
+        shrink[a] = 1.0 / math.sqrt(n[a])

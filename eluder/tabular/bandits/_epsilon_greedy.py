@@ -87,7 +87,7 @@ def epsilon_greedy(
     decay = 0.0
     if gap is not None:
         gap = checks.number("gap", gap, 0.0, 1.0, open_low=True)
-        decay = rate * bandit.means.shape[1] / gap**2
+        decay = rate * bandit.means.shape[1] / gap / gap  # infinite if gap^2 underflows
     books = ledger(bandit.means.shape[1], T)
     _epsilon_greedy(bandit, T, epsilon, gap is not None, decay, books, checks.generator(rng))
     return bandit_result(bandit, books)

@@ -19,6 +19,7 @@ __all__ = ["conjugate", "divergence", "excess", "family_code", "natural", "poten
 FAMILIES = ("bernoulli", "gaussian", "exponential", "poisson")
 BERNOULLI, GAUSSIAN, EXPONENTIAL, POISSON = range(len(FAMILIES))
 NEWTON = 60  # steps at most; five are usual
+INSIDE = 1.0 - 2.0**-53  # the largest number below 1
 
 
 def family_code(who: str, family: str, bandit: Bandit) -> int:
@@ -47,7 +48,7 @@ def natural(family: int, u: float) -> float:
             return math.inf
         return math.log(u / (1.0 - u)) if u > 0.0 else -math.inf
     if family == EXPONENTIAL:
-        return -1.0 / u
+        return -1.0 / u if u > 0.0 else -math.inf
     if family == POISSON:
         return math.log(u) if u > 0.0 else -math.inf
     return u
@@ -59,7 +60,7 @@ def potential(family: int, u: float) -> float:
     if family == BERNOULLI:
         return -math.log(1.0 - u) if u < 1.0 else math.inf
     if family == EXPONENTIAL:
-        return math.log(u)
+        return math.log(u) if u > 0.0 else -math.inf
     if family == POISSON:
         return u
     return 0.5 * u * u

@@ -16,7 +16,8 @@ Guarantee: for rewards in [0, 1] and the Bernoulli divergence, with loglog = 3,
 which for Bernoulli arms is the lower bound of Lai and Robbins; for the other families see Cappe et al.
 (Annals of Statistics 2013), Theorem 1.
 
-Deviations from the paper: a negative f counts as 0 (it is negative for the first few t only). The default
+Deviations from the paper: t is the number of plays so far, as in Cappe et al.; in the pseudo-code of 2011 it
+is one more. A negative f counts as 0 (it is negative for the first few t only). The default
 ``loglog = 0`` is what the authors recommend in practice. Only the argmax is needed: the index is computed for
 the incumbent u, and an arm replaces it if ``n(a) kl(mean(a), u) < f``.
 """

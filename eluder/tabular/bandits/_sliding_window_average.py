@@ -89,9 +89,9 @@ def sliding_window_average(
 
 
 def window(T: int, A: int, alpha: float, sigma: float) -> int:
-    """Return M, plays of each arm in its window."""
+    """Return M, plays of each arm in its window; at least 1."""
     cube = 16 * sigma**2 * T**2 * math.log(math.sqrt(2) * T) / A**2
-    return math.ceil(alpha * math.cbrt(cube))
+    return max(1, math.ceil(alpha * math.cbrt(cube)))
 
 
 GUARANTEES = (

@@ -41,6 +41,7 @@ from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.kernels import kernel
 from eluder.core.results import BanditResult
 from eluder.core.types import Array
+from eluder.tabular.bandits._index import INSIDE
 
 __all__ = ["thompson"]
 
@@ -131,9 +132,6 @@ GUARANTEES = (
         when={"prior": "gaussian"},
     ),
 )
-
-
-INSIDE = 1.0 - 2.0**-53  # the largest number below 1
 
 
 @kernel

@@ -15,8 +15,8 @@ Guarantee: for zeta = 1.2 and c = 1 the expected regret is at most
 
 which is stated here with var_a <= 1/4.
 
-Deviations from the paper: none. `c` multiplies the last term only, as there; the variance is that of the
-sample (divided by n).
+Deviations from the paper: t is the number of plays so far; there it is the number of the round, one more.
+`c` multiplies the last term only, as there; the variance is that of the sample (divided by n).
 """
 
 import math
@@ -131,15 +131,17 @@ def radius(var: float, n: float, E: float, c: float) -> float:
 def _ucb_v(bandit: Bandit, T: int, zeta: float, c: float, books: Ledger, rng: np.random.Generator) -> None:
     """Run T rounds; `books` in place."""
     A = books.pulls.size
-    n, mean, var, squares = np.zeros(A), np.zeros(A), np.zeros(A), np.zeros(A)
+    n, mean, squares = np.zeros(A), np.zeros(A), np.zeros(A)
+    spread, bias = np.zeros(A), np.zeros(A)  # the terms of the radius for E = 1
     for t in range(T):
         # act
         a = t
         if t >= A:
             E = zeta * math.log(t)
+            root = math.sqrt(E)
             a, largest = 0, -math.inf
             for b in range(A):
-                index = mean[b] + radius(var[b], n[b], E, c)
+                index = mean[b] + root * spread[b] + E * bias[b]
                 if index > largest:
                     a, largest = b, index
         reward = play(bandit, books, t, a, rng)
@@ -149,4 +151,5 @@ def _ucb_v(bandit: Bandit, T: int, zeta: float, c: float, books: Ledger, rng: np
         error = reward - mean[a]
         mean[a] += error / n[a]
         squares[a] += error * (reward - mean[a])
-        var[a] = squares[a] / n[a]
+        spread[a] = radius(squares[a] / n[a], n[a], 1.0, 0.0)
+        bias[a] = radius(0.0, n[a], 1.0, c)

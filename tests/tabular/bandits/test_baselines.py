@@ -126,6 +126,11 @@ def test_optimal_m_is_near_the_best_m():
     assert mean <= gap + 4 / gap * (1 + math.log(T * gap**2 / 4))
 
 
+def test_a_gap_whose_square_underflows_explores_for_ever():
+    result = epsilon_greedy(Bandit([0.2, 0.8], law="fixed"), 2000, gap=1e-200, rng=rng())
+    assert result.pulls.min() > 800
+
+
 def test_guarantee_follows_the_gap():
     assert guarantee(epsilon_greedy).exponent == 1.0
     assert guarantee(epsilon_greedy, gap=0.1).exponent == 0.0
@@ -141,6 +146,7 @@ def test_guarantee_follows_the_gap():
     [(epsilon_greedy, {"gap": 0.1}), (successive_elimination, {"delta": 1e-6})],
 )
 def test_regret_is_logarithmic(algorithm, options):
+    assert guarantee(algorithm, **options).exponent == 0.0
     t, runs = None, []
     for i in range(20):
         result = algorithm(bernoulli_bandit(MEANS), 1_000_000, **options, rng=rng(i))

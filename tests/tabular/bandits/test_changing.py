@@ -44,6 +44,7 @@ def test_constants_by_hand():
     # 4^(2/3) (1/2)^(2/3) (1000 / 10)^(2/3) ln(1414.2)^(1/3) = 66.2
     assert average.window(1000, 10, 1.0, 0.5) == math.ceil((2 * 100) ** (2 / 3) * 7.2543 ** (1 / 3))
     assert average.window(1000, 10, 0.5, 0.5) == math.ceil(0.5 * (2 * 100) ** (2 / 3) * 7.2543 ** (1 / 3))
+    assert average.window(1000, 10, 1.0, 1e-300) == 1
     assert raw.radius(100, 8.0, 4.0, 0.5) == pytest.approx(0.5 * math.sqrt(math.log(100)))
 
 
@@ -106,6 +107,14 @@ def test_windows_are_renewed_in_constant_time_on_average():
     for n in range(1, 2**14 + 1):
         raw.renew(n, 1.0, last, mean)
     np.testing.assert_allclose(mean, 1.0)
+
+
+def test_weights_are_scaled_back_before_they_overflow():
+    """0.5 ** -t passes 1e100 at t = 333: the arms played are those of the plain sums."""
+    bandit, T = piecewise_bandit(TABLE, STARTS), 900
+    arms = naive.discounted_ucb(means, T, rng(), 0.5, 0.7)
+    result = discounted_ucb(bandit, T, gamma=0.5, xi=0.7, rng=rng())
+    np.testing.assert_array_equal(result.pulls, np.bincount(arms, minlength=3))
 
 
 # --- behaviour ---

@@ -14,6 +14,7 @@ from eluder.envs import (
     heavy_tailed_bandit,
     poisson_bandit,
 )
+from eluder.tabular.bandits import imed, kl_ucb
 from eluder.tabular.bandits._index import (
     FAMILIES,
     conjugate,
@@ -28,6 +29,10 @@ from eluder.tabular.bandits._tournament import replace, tournament
 from tests.tabular.bandits import naive_stochastic as naive
 
 BERNOULLI, GAUSSIAN, EXPONENTIAL, POISSON = range(4)
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
 
 
 def test_divergences_by_hand():
@@ -69,6 +74,14 @@ def test_upper_at_the_ends():
     assert upper(BERNOULLI, 0.999, 100.0) == 1.0
     for code in range(4):
         assert upper(code, 0.4, 0.0) == 0.4
+
+
+def test_exponential_rewards_that_round_to_zero():
+    """Means near the smallest float: rewards of 0, which the law does not give."""
+    assert natural(EXPONENTIAL, 0.0) == potential(EXPONENTIAL, 0.0) == -math.inf
+    for algorithm in (kl_ucb, imed):
+        result = algorithm(exponential_bandit([5e-324, 5e-324]), 300, family="exponential", rng=rng())
+        assert result.pulls.sum() == 300
 
 
 def test_families_refuse_other_rewards():

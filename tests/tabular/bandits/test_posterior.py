@@ -13,7 +13,7 @@ from eluder.envs import bernoulli_bandit, bounded_bandit, gaussian_bandit
 from eluder.tabular.bandits import bayes_ucb, thompson
 from eluder.tabular.bandits._bayes_ucb import argmax_quantile, level, quantile, tail
 from eluder.tabular.bandits._thompson import argmax_beta, draw_beta, log_beta
-from tests.tabular.bandits.test_optimism import growth, interval
+from tests.tabular.bandits.test_optimism import growth, interval, mean_regret
 
 MEANS = np.array([0.3, 0.45, 0.6, 0.5])
 
@@ -206,6 +206,21 @@ def test_argmax_on_random_states():
         assert chosen == {expected}
 
 
+def test_quantiles_that_round_to_one():
+    """With few losses and a small alpha; the first of the arms whose quantile rounds to 1 wins."""
+    wins, losses = np.array([3.0, 1e6, 2e6, 1e6]), np.array([5.0, 1.0, 1.0, 1.0])
+    lb, alpha = log_b(wins, losses), 1e-12
+    for start in (0.001, 0.5, 1 - 1e-15):
+        assert quantile(1e6, 1.0, lb[1], alpha, start) == 1 - 2.0**-53
+        assert 1 - quantile(1e3, 1.0, log_b(1e3, 1), 1e-9, start) == pytest.approx(1e-12, rel=2e-4)
+    assert {argmax_quantile(alpha, a, wins, losses, lb, np.full(4, 0.5)) for a in range(4)} == {1}
+    wins[0], losses[0] = 1e7, 1.0
+    lb = log_b(wins, losses)
+    assert {argmax_quantile(alpha, a, wins, losses, lb, np.full(4, 0.5)) for a in range(4)} == {0}
+    result = bayes_ucb(bernoulli_bandit([1.0, 1.0, 0.2]), 300, power=100.0, rng=rng())
+    assert result.pulls.sum() == 300
+
+
 def test_bounded_rewards_and_one_arm():
     assert bayes_ucb(bounded_bandit([0.2, 0.8]), 2000, rng=rng()).pulls[1] > 1900
     assert bayes_ucb(bernoulli_bandit([1.0]), 20, rng=rng()).pulls.tolist() == [20]
@@ -213,6 +228,31 @@ def test_bounded_rewards_and_one_arm():
 
 
 # --- rates ---
+
+
+@pytest.mark.slow
+def test_regret_with_the_gaussian_prior_is_a_square_root():
+    """Gap sqrt(A / T) for each T: the regret grows as sqrt(T)."""
+    A, horizons = 10, [3000, 10_000, 30_000, 100_000]
+    regrets = []
+    for T in horizons:
+        means = np.full(A, 0.5)
+        means[A // 2] += math.sqrt(A / T)
+        regrets.append(mean_regret(thompson, bernoulli_bandit(means), T, runs=100, prior="gaussian")[1][-1])
+    slope = np.polyfit(np.log(horizons), np.log(regrets), 1)[0]
+    print(f"thompson, Gaussian: slope {slope:.3f}, regret / sqrt(A T) {regrets[-1] / math.sqrt(A * T):.3f}")
+    assert abs(slope - guarantee(thompson, prior="gaussian").exponent) < 0.1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("algorithm", [thompson, bayes_ucb])
+def test_regret_is_logarithmic(algorithm):
+    assert guarantee(algorithm).exponent == 0.0
+    t, mean = mean_regret(algorithm, bernoulli_bandit(MEANS), 1_000_000)
+    tail = t >= 100_000
+    slope = np.polyfit(np.log(t[tail]), np.log(mean[tail]), 1)[0]
+    print(f"{algorithm.__name__}: slope {slope:.3f}")
+    assert slope < 0.2
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from eluder.core.bandits import Bandit
+from eluder.core.guarantees import guarantee
 from eluder.envs import bernoulli_bandit
 from eluder.tabular.bandits import ucb1
 from eluder.tabular.bandits._ucb1 import bound, radius
@@ -54,4 +55,5 @@ def test_regret_is_logarithmic():
     runs = [ucb1(bernoulli_bandit(MEANS), 1_000_000, rng=rng(i)) for i in range(20)]
     t, mean = runs[0].checkpoints, np.mean([run.regret for run in runs], axis=0)
     tail = t >= 100_000
+    assert guarantee(ucb1).exponent == 0.0
     assert np.polyfit(np.log(t[tail]), np.log(mean[tail]), 1)[0] < 0.2
