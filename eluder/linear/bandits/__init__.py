@@ -1,7 +1,8 @@
 """Linear bandits: arms with features."""
 
+from eluder.linear.bandits._glm_ucb import glm_ucb
 from eluder.linear.bandits._lin_ts import lin_ts
 from eluder.linear.bandits._lin_ucb import lin_ucb
 from eluder.linear.bandits._phased_elimination import phased_elimination
 
-__all__ = ["lin_ts", "lin_ucb", "phased_elimination"]
+__all__ = ["glm_ucb", "lin_ts", "lin_ucb", "phased_elimination"]

@@ -3,6 +3,7 @@
 import math
 
 from eluder.core.kernels import kernel
+from eluder.core.ridge import Ridge
 
 
 @kernel
@@ -11,6 +12,24 @@ def radius(lam: float, S: float, sigma: float, log_det: float, delta: float) -> 
     return math.sqrt(lam) * S + sigma * math.sqrt(2.0 * math.log(1.0 / delta) + max(log_det, 0.0))
 
 
+@kernel
+def choose(R: Ridge, rad: float) -> int:
+    """Return the arm with the largest index ``y + rad sqrt(width)``."""
+    best, top = 0, -math.inf
+    for a in range(R.y.size):
+        index = R.y[a] + rad * math.sqrt(max(R.width[a], 0.0))
+        if index > top:
+            best, top = a, index
+    return best
+
+
 def largest_log_det(d: int, T: int, L: float, lam: float) -> float:
     """Return ``d ln(1 + T L^2 / (d lam))``, which bounds ``ln det V / det(lam I)`` after T rounds."""
     return d * math.log1p(T * L**2 / (d * lam))
+
+
+def optimistic_bound(rad: float, d: int, T: int, L: float, lam: float, switch: float) -> float:
+    """Return ``2 rad sqrt((1 + switch) T b / ln(1 + b) d ln(1 + T L^2 / (d lam)))``, b = L^2 / lam."""
+    b = L**2 / lam
+    widths = b / math.log1p(b) * largest_log_det(d, T, L, lam)
+    return 2 * rad * math.sqrt((1 + switch) * T * widths)

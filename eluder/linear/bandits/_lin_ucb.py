@@ -24,8 +24,6 @@ is kept, ``det V`` grows by the factor ``1 + k phi_a' V^-1 phi_a`` after k plays
 when the arm is about to be chosen anew, with the sums of these k rewards.
 """
 
-import math
-
 import numpy as np
 
 from eluder.core import checks
@@ -42,7 +40,7 @@ from eluder.core.linear_bandits import (
 )
 from eluder.core.results import BanditResult
 from eluder.core.ridge import Ridge, absorb, ridge
-from eluder.linear.bandits._ellipsoid import largest_log_det, radius
+from eluder.linear.bandits._ellipsoid import choose, largest_log_det, optimistic_bound, radius
 
 __all__ = ["lin_ucb"]
 
@@ -133,9 +131,8 @@ def bound(
     switch: float = 0.0,
 ) -> float:
     """Return the bound on the regret of the module's docstring."""
-    growth, b = largest_log_det(d, T, L, lam), L**2 / lam
-    widths = b / math.log1p(b) * growth
-    return 2 * radius(lam, S, sigma, growth, delta) * math.sqrt((1 + switch) * T * widths)
+    rad = radius(lam, S, sigma, largest_log_det(d, T, L, lam), delta)
+    return optimistic_bound(rad, d, T, L, lam, switch)
 
 
 GUARANTEES = (
@@ -154,17 +151,6 @@ GUARANTEES = (
         bound=bound,
     ),
 )
-
-
-@kernel
-def choose(R: Ridge, rad: float) -> int:
-    """Return the arm with the largest index ``y + rad sqrt(width)``."""
-    best, top = 0, -math.inf
-    for a in range(R.y.size):
-        index = R.y[a] + rad * math.sqrt(max(R.width[a], 0.0))
-        if index > top:
-            best, top = a, index
-    return best
 
 
 @kernel

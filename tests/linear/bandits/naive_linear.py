@@ -97,3 +97,47 @@ def phased_elimination(bandit, T, design, sigma, scale, delta, rng):
             active = [a for i, a in enumerate(active) if y.max() - y[i] <= 2 * eps]
             phase += 1
     return play
+
+
+def constrained_likelihood(X, y, logistic, weight, S):
+    """Newton's method for a given penalty, and the penalty by bisection where the ball binds."""
+
+    def solve(rho):
+        theta = np.zeros(X.shape[1])
+        for _ in range(60):
+            z = X @ theta
+            m = 1 / (1 + np.exp(-z)) if logistic else z
+            slope = m * (1 - m) if logistic else np.ones_like(z)
+            H = rho * np.eye(len(theta)) + X.T @ (slope[:, None] * X)
+            step = np.linalg.solve(H, rho * theta + X.T @ (m - y))
+            theta -= step / max(1.0, np.linalg.norm(step))
+        return theta
+
+    theta = solve(weight)
+    if np.linalg.norm(theta) <= S:
+        return theta
+    low, high = weight, weight + 1.0
+    while np.linalg.norm(solve(high)) > S:
+        high *= 4
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if np.linalg.norm(solve(middle)) > S else (low, middle)
+    return solve(high)
+
+
+def glm_ucb(bandit, T, lam, S, sigma, kappa, tau, C, delta, c, rng):
+    play, d = Play(bandit, rng), bandit.phi.shape[1]
+    last = None
+    for t in range(T):
+        V = play.ridge(lam)[0]
+        det = np.linalg.det(V)
+        if t < tau:
+            a = int(rng.random() * len(bandit.phi))
+        elif t == tau or det > (1 + C) * last * (1 + 1e-12):
+            X = bandit.phi[play.arms].reshape(-1, d)
+            theta = constrained_likelihood(X, np.array(play.rewards), bandit.link == 1, kappa * lam, S)
+            rad = np.sqrt(lam) * S + sigma / kappa * np.sqrt(2 * np.log(np.sqrt(det / lam**d) / delta))
+            a = int(np.argmax(bandit.phi @ theta + c * rad * np.sqrt(widths(bandit.phi, V))))
+            last = det
+        play.act(a)
+    return play

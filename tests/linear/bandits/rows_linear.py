@@ -67,4 +67,23 @@ ROWS += [
             ({"bandit": logistic()}, "phased_elimination needs means linear in phi"),
         ),
     ),
+    Row(
+        "linear.bandits.glm_ucb",
+        logistic,
+        args=(150,),
+        kwargs={"tau": 5, "c": 0.2},
+        result=BanditResult,
+        errors=(
+            *STEPS,
+            *RNG,
+            *DELTA,
+            *SCALE,
+            ({"lam": 0.0}, r"lam must be in \(0"),
+            ({"S": 0.0}, r"S must be in \(0"),
+            ({"sigma": -1.0}, "sigma must be in"),
+            ({"kappa": 0.0}, r"kappa must be in \(0"),
+            ({"tau": -1}, "tau must be at least 0"),
+            ({"switch": -1.0}, "switch must be in"),
+        ),
+    ),
 ]
