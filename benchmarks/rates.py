@@ -1,7 +1,9 @@
 """Measured exponents of the bandits, with bootstrap intervals over seeds: the table of docs/rates.md.
 
-Every learner plays for each horizon T a problem that is as hard as it can be for that T, so that the slope of
-log regret against log T is that of the theorem and not of one easy problem. `--write` replaces the table.
+Where the theorem is about the worst problem, every learner plays for each horizon T a family of problems with
+gaps from `sqrt(A / T)`, too small to be seen, to one that does not depend on T, and the largest mean regret
+counts. (On the smallest gap alone even uniform play has a slope of 1/2; on the family it has 1.) `--write`
+replaces the table.
 """
 
 import argparse
@@ -19,6 +21,7 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "rates.md"
 BEGIN, END = "<!-- rates: begin -->\n", "<!-- rates: end -->"
 A = 5
 SHORT, LONG = (2_000, 20_000, 200_000), (10_000, 100_000, 1_000_000)
+VAST = (20_000, 200_000, 2_000_000)
 RING = np.eye(A, dtype=bool) | np.eye(A, k=1, dtype=bool) | np.eye(A, k=-1, dtype=bool)
 RING[0, -1] = RING[-1, 0] = True
 REVEALING = np.zeros((4, 4), bool)
@@ -26,32 +29,38 @@ REVEALING[0] = True
 EXPERTS = np.concatenate([np.eye(A), np.full((5, A), 1 / A)])
 
 
-def hard(T):
-    """One of five coins is better, by 2 sqrt(A / T)."""
-    return envs.lower_bound_bandit(A, T, scale=2.0)
+def gaps(n, T):
+    """Multiples of sqrt(n / T) up to 0.4, and 0.4 itself."""
+    grid = np.sqrt(n / T) * np.array([1.0, 2.0, 4.0, 8.0, 16.0])
+    return [*grid[grid < 0.4], 0.4]
+
+
+def coins(T):
+    """One of five coins is better."""
+    return [envs.bernoulli_bandit(0.5 + gap * (np.arange(A) == 0)) for gap in gaps(A, T)]
 
 
 def two(T):
     """Two arms of which the better one changes once; the theorems are for a fixed gap."""
-    return envs.piecewise_bandit([[0.3, 0.7], [0.9, 0.1]], [0, T // 2])
+    return [envs.piecewise_bandit([[0.3, 0.7], [0.9, 0.1]], [0, T // 2])]
 
 
 def revealing(T):
-    return envs.bernoulli_bandit([0.0, 0.5, 0.5 + T ** (-1 / 3), 0.5])
+    scaled = T ** (-1 / 3) * np.array([1.0, 2.0, 4.0])
+    return [envs.bernoulli_bandit([0.0, 0.5, 0.5 + gap, 0.5]) for gap in (*scaled, 0.4)]
 
 
 def cells(T):
-    """Eight contexts, four actions, one better by sqrt(X A / T) in each."""
-    means = np.full((8, 4), 0.5)
-    means[np.arange(8), np.arange(8) % 4] += math.sqrt(32 / T)
-    return envs.contextual_bandit(means)
+    """Eight contexts, four actions, one better in each."""
+    best = np.arange(4) == np.arange(8)[:, None] % 4
+    return [envs.contextual_bandit(0.5 + gap * best) for gap in gaps(32, T)]
 
 
-HARD = "five coins, gap 2 sqrt(A / T)"
+COINS = "five coins, worst of six gaps"
 # learner, arguments, problem, its name, horizons, seeds; a declared exponent that the arguments change
 WORST = [
     *(
-        (name, kwargs, hard, HARD, SHORT, 40)
+        (name, kwargs, coins, COINS, SHORT, 20)
         for name, kwargs in (
             ("moss", {}),
             ("kl_ucb_plus_plus", {}),
@@ -74,11 +83,18 @@ WORST = [
             ("delayed_exp3", {"delays": 20}),
         )
     ),
-    ("exp3_graph", {"graph": REVEALING, "form": "g"}, revealing, "arm 0 shows all, gap T^(-1/3)", LONG, 20),
+    (
+        "exp3_graph",
+        {"graph": REVEALING, "form": "g"},
+        revealing,
+        "arm 0 shows all, worst of four gaps",
+        SHORT,
+        20,
+    ),
     ("sliding_window_ucb", {}, two, "one change", LONG, 20),
     ("discounted_ucb", {}, two, "one change", LONG, 20),
-    ("square_cb", {}, cells, "8 contexts, gap sqrt(X A / T)", SHORT, 30),
-    ("falcon", {"c": 30.0}, cells, "8 contexts, gap sqrt(X A / T)", SHORT, 30),
+    ("square_cb", {}, cells, "8 contexts, worst of six gaps", VAST, 4),
+    ("falcon", {"c": 30.0}, cells, "8 contexts, worst of six gaps", VAST, 4),
 ]
 # learner, arguments, problem, its name; the regret is of order ln T, seen in the last decade before T = 1e6
 LOGARITHMIC = [
@@ -121,10 +137,13 @@ def title(name, kwargs):
 
 def worst(name, kwargs, problem, text, horizons, seeds):
     learner = getattr(bandits, name)
-    regret = [
-        [learner(problem(T), T, **kwargs, rng=np.random.default_rng(i)).regret[-1] for i in range(seeds)]
-        for T in horizons
-    ]
+    regret = []
+    for T in horizons:
+        family = [
+            [learner(one, T, **kwargs, rng=np.random.default_rng(i)).regret[-1] for i in range(seeds)]
+            for one in problem(T)
+        ]
+        regret.append(max(family, key=np.mean))
     simple = {key: value for key, value in kwargs.items() if isinstance(value, str)}
     exponent = guarantee(learner, **simple).exponent
     declared = "2/3" if kwargs.get("graph") is REVEALING else f"{exponent:g}"
