@@ -28,6 +28,7 @@ def test_it_is_the_d_optimal_design(seed):
     phi = g.standard_normal((12, 2 + seed % 3)) * g.exponential(size=(12, 1))
     design = optimal_design(phi, tol=1e-7)
     best = d_optimal(phi)
+    assert design.num_iter < 1000, "steps away from bad arms make convergence linear"
     assert isinstance(design, Design)
     assert design.status == "converged"
     np.testing.assert_allclose((phi * design.pi[:, None]).T @ phi, (phi * best[:, None]).T @ phi, atol=2e-3)

@@ -4,5 +4,6 @@ from eluder.linear.bandits._glm_ucb import glm_ucb
 from eluder.linear.bandits._lin_ts import lin_ts
 from eluder.linear.bandits._lin_ucb import lin_ucb
 from eluder.linear.bandits._phased_elimination import phased_elimination
+from eluder.linear.bandits._weighted_oful import weighted_oful
 
-__all__ = ["glm_ucb", "lin_ts", "lin_ucb", "phased_elimination"]
+__all__ = ["glm_ucb", "lin_ts", "lin_ucb", "phased_elimination", "weighted_oful"]

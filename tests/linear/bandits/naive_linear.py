@@ -141,3 +141,22 @@ def glm_ucb(bandit, T, lam, S, sigma, kappa, tau, C, delta, c, rng):
             last = det
         play.act(a)
     return play
+
+
+def weighted_oful(bandit, T, lam, S, sigma, alpha, gamma, delta, rng):
+    """Returns the play and the bound on its regret."""
+    play, d, weights = Play(bandit, rng), bandit.phi.shape[1], []
+    sum_variances = sum_widths = 0.0
+    for _ in range(T):
+        V, theta = play.ridge(lam, weights)
+        rad = np.sqrt(lam) * S + np.sqrt(2 * np.log(np.sqrt(np.linalg.det(V) / lam**d) / delta))
+        w = widths(bandit.phi, V)
+        a = int(np.argmax(bandit.phi @ theta + rad * np.sqrt(w)))
+        play.act(a)
+        s = max(sigma[a], alpha, gamma * np.sqrt(np.sqrt(w[a])))
+        weights.append(s**-2)
+        sum_variances += s**2
+        sum_widths += w[a] / s**2
+    V = play.ridge(lam, weights)[0]
+    rad = np.sqrt(lam) * S + np.sqrt(2 * np.log(np.sqrt(np.linalg.det(V) / lam**d) / delta))
+    return play, 2 * rad * np.sqrt(sum_variances * sum_widths)

@@ -86,4 +86,21 @@ ROWS += [
             ({"switch": -1.0}, "switch must be in"),
         ),
     ),
+    Row(
+        "linear.bandits.weighted_oful",
+        linear,
+        args=(300,),
+        result=BanditResult,
+        errors=(
+            *STEPS,
+            *RNG,
+            *DELTA,
+            *SCALE,
+            *LAM,
+            ({"sigma": [1, 1, 1, -1]}, r"sigma\[3\] is -1"),
+            ({"alpha": 0.0}, r"alpha must be in \(0"),
+            ({"gamma": -1.0}, "gamma must be in"),
+            ({"bandit": logistic()}, "weighted_oful needs means linear in phi"),
+        ),
+    ),
 ]
