@@ -144,7 +144,7 @@ def smallest_deviation(sigma: float, T: int) -> float:
 
 def width_factor(sigma: float, d: int) -> float:
     """Return ``sqrt(sigma) / d^(1/4)`` (from memory)."""
-    return math.sqrt(sigma) / d**0.25
+    return math.sqrt(sigma / math.sqrt(d))
 
 
 GUARANTEES = (

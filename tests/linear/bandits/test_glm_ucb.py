@@ -70,7 +70,7 @@ def test_a_separable_sample_is_no_trouble():
     np.testing.assert_allclose(M.theta, [1, 1 - 1 / 300], rtol=1e-6)
 
 
-@pytest.mark.parametrize(("tau", "switch"), [(0, 0.0), (10, 0.0), (5, 0.3)])
+@pytest.mark.parametrize(("tau", "switch"), [(0, 0.0), (10, 0.0), (5, 0.3), (5, 9.0)])
 @pytest.mark.parametrize("link", ["logistic", "identity"])
 def test_glm_ucb_is_its_definition(link, tau, switch):
     phi = rng(tau).standard_normal((5, 3))
