@@ -116,14 +116,13 @@ def renew(n: int, reward: float, last: Array, mean: Array) -> int:
     """Add the n-th reward of an arm (n >= 1) to its windows; return how many are full.
 
     ``last[j]`` is the sum of the last finished block of 2^(j-1) rewards, and ``mean[j]`` the mean of the last
-    two; both in place. O(1) on average: block j ends at every 2^(j-1)-th reward.
+    two, once it is full; both in place. O(1) on average: block j ends at every 2^(j-1)-th reward.
     """
     mean[0] = reward
     block, size, j = reward, 1, 1
     while j < mean.size:
         before, last[j] = last[j], block
-        if n >= 2 * size:
-            mean[j] = (before + block) / (2.0 * size)
+        mean[j] = (before + block) / (2.0 * size)
         if n % (2 * size) != 0:
             break
         block += before

@@ -53,6 +53,8 @@ def test_divergence_is_the_formula_of_the_family(code, m, u):
     assert divergence(code, m, u) == pytest.approx(float(expected), rel=1e-9, abs=1e-12)
     parts = excess(code, m, conjugate(code, m), u, natural(code, u), potential(code, u))
     assert parts == pytest.approx(float(expected), rel=1e-9, abs=1e-12)
+    conjugate_form = conjugate(code, m) - m * natural(code, u) + potential(code, u)
+    assert conjugate_form == pytest.approx(float(expected), rel=1e-9, abs=1e-12)
 
 
 @pytest.mark.parametrize("code", range(4))

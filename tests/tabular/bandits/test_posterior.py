@@ -56,6 +56,7 @@ def probabilities(wins, losses):
         ([4, 9, 3, 1, 2], [2, 5, 3, 8, 1]),
         ([60, 30, 45, 2, 8], [40, 25, 40, 6, 5]),
         ([600, 50, 290, 5, 80], [400, 40, 210, 6, 70]),
+        ([6000, 24, 23, 25, 24], [4000, 36, 37, 35, 36]),  # all but the first win once in thousands of draws
     ],
 )
 def test_arms_win_as_often_as_their_draws_are_largest(first, wins, losses):
