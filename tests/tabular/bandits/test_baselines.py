@@ -141,10 +141,23 @@ def test_guarantee_follows_the_gap():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("algorithm", "options"),
-    [(epsilon_greedy, {"gap": 0.1}), (successive_elimination, {"delta": 1e-6})],
-)
+def test_regret_of_elimination_is_logarithmic_in_the_horizon():
+    """With delta = 1 / T for each T; with a fixed delta its regret stops growing."""
+    assert guarantee(successive_elimination).exponent == 0.0
+    horizons, regrets = [10**6, 10**7], []
+    for T in horizons:
+        runs = [
+            successive_elimination(bernoulli_bandit(MEANS), T, delta=1 / T, rng=rng(i)).regret[-1]
+            for i in range(20)
+        ]
+        regrets.append(np.mean(runs))
+    slope = math.log(regrets[1] / regrets[0]) / math.log(10)
+    print(f"successive_elimination: slope {slope:.3f}, {regrets}")
+    assert 0.0 < slope < 0.1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("algorithm", "options"), [(epsilon_greedy, {"gap": 0.1})])
 def test_regret_is_logarithmic(algorithm, options):
     assert guarantee(algorithm, **options).exponent == 0.0
     t, runs = None, []
