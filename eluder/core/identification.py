@@ -27,6 +27,9 @@ from eluder.core.types import Array
 __all__ = ["Family", "characteristic_time", "family", "kl", "optimal_weights", "transport"]
 
 
+LEAST = 1e-100  # gaps below are none
+
+
 class Family(NamedTuple):
     """A family of reward laws with one parameter, the mean.
 
@@ -120,7 +123,7 @@ def characteristic_time(bandit: Bandit, beta: float | None = None) -> tuple[floa
     laws = family(bandit)
     means = bandit.means[0]
     best = int(np.argmax(means))
-    if np.count_nonzero(means == means[best]) > 1:
+    if np.count_nonzero(means >= means[best] - LEAST) > 1:
         raise ValueError("bandit must have one best arm: no number of rewards tells two apart")
     share = 0.0 if beta is None else checks.number("beta", beta, 0.0, 1.0, open_low=True, open_high=True)
     w = np.zeros(means.size)
@@ -152,7 +155,7 @@ def kl(laws: Family, x: float, y: float) -> float:
         return 0.0
     if y <= 0.0 or y >= 1.0:
         return math.inf
-    first = x * _excess((y - x) / x) if x > 0.0 else y
+    first = x * _excess((y - x) / x) if x > 1e-300 else y  # below, the quotient may overflow
     return first + ((1.0 - x) * _excess((x - y) / (1.0 - x)) if x < 1.0 else 1.0 - y)
 
 
