@@ -73,7 +73,7 @@ def kl_exponential(p, q):
 
 def kl_poisson(p, q):
     with np.errstate(divide="ignore", invalid="ignore"):
-        return q - p + np.where(p > 0, p * np.log(p / q), 0.0)
+        return q - p + np.where(p > 0, p * (np.log(p) - np.log(q)), 0.0)  # p / q may round to zero
 
 
 KL = {

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from eluder.envs import (
@@ -59,6 +59,7 @@ def test_divergence_is_the_formula_of_the_family(code, m, u):
 
 @pytest.mark.parametrize("code", range(4))
 @given(m=st.floats(0.0, 1.0), log=st.floats(-25, 4))
+@example(m=5e-324, log=0.0)
 def test_upper_solves_its_equation(code, m, log):
     if code == EXPONENTIAL:
         m += 0.01
