@@ -3,7 +3,8 @@
 On enumerable states the targets ``r + V(s')`` of every least-squares value iteration depend on the data only
 through ``Lambda = lam I + sum phi phi'``, ``M = sum phi e_{s'}'`` and ``b = sum phi r``: for any V the
 solution is ``w = Lambda^-1 (b + M V)``. One round changes Lambda by a matrix of rank one, and with it the
-squared widths ``phi(s, a)' Lambda^-1 phi(s, a)`` of all pairs, in O(S A d).
+squared widths ``phi(s, a)' Lambda^-1 phi(s, a)`` of all pairs, in O(S A d). Weighted regressions are the
+same with ``weight phi phi'``, ``weight phi e_{s'}'`` and ``weight phi r`` in the sums.
 """
 
 import math
@@ -14,7 +15,7 @@ import numpy as np
 from eluder.core.kernels import kernel
 from eluder.core.types import Array, IntArray
 
-__all__ = ["ValueRegression", "add_round", "new_regression", "solve"]
+__all__ = ["ValueRegression", "add_round", "add_weighted_round", "new_regression", "predict", "solve"]
 
 
 class ValueRegression(NamedTuple):
@@ -87,7 +88,15 @@ def new_regression(phi: Array, H: int, lam: float) -> ValueRegression:
 
 @kernel
 def add_round(fit: ValueRegression, h: int, s: int, a: int, reward: float, s_next: int, u: Array) -> None:
-    """Add a round of stage h, in place; `u` (d,) is room to work.
+    """Add a round of stage h, in place; `u` (d,) is room to work."""
+    add_weighted_round(fit, h, s, a, reward, s_next, 1.0, u)
+
+
+@kernel
+def add_weighted_round(
+    fit: ValueRegression, h: int, s: int, a: int, reward: float, s_next: int, weight: float, u: Array
+) -> None:
+    """Add a round of stage h with a weight > 0, in place; `u` (d,) is room to work.
 
     Sherman and Morrison's formula loses digits slowly; when the number of rounds is a power of 2 the inverse
     is computed anew.
@@ -100,12 +109,12 @@ def add_round(fit: ValueRegression, h: int, s: int, a: int, reward: float, s_nex
             total += inverse[i, j] * f[j]
         u[i] = total
         quadratic += total * f[i]
-    scale = 1.0 / (1.0 + quadratic)
+    scale = weight / (1.0 + weight * quadratic)
     for i in range(d):
-        fit.M[h, i, s_next] += f[i]
-        fit.b[h, i] += f[i] * reward
+        fit.M[h, i, s_next] += weight * f[i]
+        fit.b[h, i] += weight * f[i] * reward
         for j in range(d):
-            fit.Lambda[h, i, j] += f[i] * f[j]
+            fit.Lambda[h, i, j] += weight * f[i] * f[j]
             inverse[i, j] -= scale * u[i] * u[j]
     S, A = fit.width2.shape[1:]
     for x in range(S):
@@ -114,7 +123,7 @@ def add_round(fit: ValueRegression, h: int, s: int, a: int, reward: float, s_nex
             for i in range(d):
                 g += fit.phi[x, y, i] * u[i]
             fit.width2[h, x, y] -= scale * g * g
-    fit.logdet[h] += math.log(1.0 + quadratic)
+    fit.logdet[h] += math.log(1.0 + weight * quadratic)
     fit.n[h] += 1
     n = fit.n[h]
     if n & (n - 1) == 0:
@@ -151,3 +160,12 @@ def solve(fit: ValueRegression, h: int, V: Array, y: Array, w: Array) -> None:
         for j in range(d):
             total += fit.inverse[h, i, j] * y[j]
         w[i] = total
+
+
+@kernel
+def predict(fit: ValueRegression, s: int, a: int, w: Array) -> float:
+    """Return ``phi(s, a)' w``."""
+    total = 0.0
+    for i in range(w.size):
+        total += fit.phi[s, a, i] * w[i]
+    return total

@@ -37,7 +37,12 @@ from eluder.envs._linear_bandits import (
     logistic_linear_bandit,
     random_linear_bandit,
 )
-from eluder.envs._linear_mdp import one_hot_linear_mdp, random_linear_mdp
+from eluder.envs._linear_mdp import (
+    hypercube_linear_mdp,
+    misspecified_linear_mdp,
+    one_hot_linear_mdp,
+    random_linear_mdp,
+)
 from eluder.envs._lower_bounds import lower_bound_average, lower_bound_episodic
 from eluder.envs._queue_admission import queue_admission
 from eluder.envs._random_ergodic import random_ergodic
@@ -71,6 +76,7 @@ __all__ = [
     "gridworld",
     "heavy_tailed_bandit",
     "hypercube_bandit",
+    "hypercube_linear_mdp",
     "inventory",
     "linear_bandit",
     "linear_class_bandit",
@@ -79,6 +85,7 @@ __all__ = [
     "lower_bound_average",
     "lower_bound_bandit",
     "lower_bound_episodic",
+    "misspecified_linear_mdp",
     "n_room",
     "one_hot_linear_mdp",
     "piecewise_bandit",

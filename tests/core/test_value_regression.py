@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from eluder.core.value_regression import ValueRegression, add_round, new_regression, solve
+from eluder.core.value_regression import (
+    ValueRegression,
+    add_round,
+    add_weighted_round,
+    new_regression,
+    predict,
+    solve,
+)
 
 
 def rng(seed=0):
@@ -32,6 +39,32 @@ def test_statistics_are_those_of_the_history_after_many_rounds():
     solve(fit, 1, V, y, w)
     target = sum(f * (r + V[t]) for f, r, t in rounds)
     np.testing.assert_allclose(w, np.linalg.solve(Lambda, target), rtol=1e-9)
+
+
+def test_weighted_statistics_are_those_of_the_history():
+    g, d, lam = rng(2), 3, 0.2
+    phi = g.dirichlet(np.ones(d), (5, 2))
+    fit, u, y, w = new_regression(phi, 1, lam), np.zeros(d), np.zeros(d), np.zeros(d)
+    Lambda, target, V = lam * np.eye(d), np.zeros(d), g.random(5)
+    for _ in range(700):
+        s, a, t, r, weight = (
+            int(g.integers(5)),
+            int(g.integers(2)),
+            int(g.integers(5)),
+            g.random(),
+            g.random(),
+        )
+        add_weighted_round(fit, 0, s, a, r, t, weight, u)
+        f = phi[s, a]
+        Lambda += weight * np.outer(f, f)
+        target += weight * f * (r + V[t])
+    solve(fit, 0, V, y, w)
+    np.testing.assert_allclose(w, np.linalg.solve(Lambda, target), rtol=1e-9)
+    np.testing.assert_allclose(fit.inverse[0], np.linalg.inv(Lambda), rtol=1e-9)
+    width2 = np.einsum("sai,ij,saj->sa", phi, np.linalg.inv(Lambda), phi)
+    np.testing.assert_allclose(fit.width2[0], width2, rtol=1e-9)
+    assert fit.logdet[0] == pytest.approx(np.linalg.slogdet(Lambda)[1], rel=1e-12)
+    assert predict(fit, 2, 1, w) == pytest.approx(phi[2, 1] @ w, rel=1e-14)
 
 
 def test_widths_obey_the_elliptical_potential():

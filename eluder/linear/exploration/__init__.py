@@ -1,6 +1,8 @@
 """Online exploration of linear MDPs."""
 
+from eluder.linear.exploration._lsvi_phe import lsvi_phe
 from eluder.linear.exploration._lsvi_ucb import lsvi_ucb
+from eluder.linear.exploration._lsvi_ucb_plus_plus import lsvi_ucb_plus_plus
 from eluder.linear.exploration._rlsvi import rlsvi
 
-__all__ = ["lsvi_ucb", "rlsvi"]
+__all__ = ["lsvi_phe", "lsvi_ucb", "lsvi_ucb_plus_plus", "rlsvi"]

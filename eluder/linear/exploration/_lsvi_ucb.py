@@ -10,10 +10,12 @@ Pseudo-code (algorithm 1), in our names::
         for h = 0, ..., H-1:                                                        # act, update
             play a = argmax Q[h](s, .), observe r and s'
 
-with lam = 1, beta = c d H sqrt(L), L = ln(2 d T / delta) and T = K H.
+with lam = 1, beta = c H (d sqrt(L) + zeta sqrt(k d)), L = ln(2 d T / delta) and T = K H, where zeta is how
+far the problem may be from linear.
 
 Guarantee: with |phi| <= 1 the regret is O(sqrt(d^3 H^3 T) L) with probability at least 1 - delta, for an
-absolute constant c (Theorem 3.1).
+absolute constant c (Theorem 3.1); if the problem is zeta-approximately linear, zeta d H T sqrt(L) more
+(Theorem 3.2).
 
 With ``rare=True`` Q is only computed anew when det Lambda of some stage has doubled since (Wang, Zhou & Gu,
 NeurIPS 2021): at most ``d H log2(1 + K / (d lam))`` times, at the same rate of the regret.
@@ -30,7 +32,7 @@ import numpy as np
 from eluder.core import checks
 from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.kernels import kernel
-from eluder.core.linear import LinearMDP, episodic
+from eluder.core.linear import LinearMDP, MisspecifiedLinearMDP, episodic
 from eluder.core.results import OnlineResult
 from eluder.core.simulator import Simulator, policy_value, reset, simulator, step
 from eluder.core.types import Array, IntArray
@@ -40,20 +42,21 @@ __all__ = ["lsvi_ucb"]
 
 
 def lsvi_ucb(
-    mdp: LinearMDP,
+    mdp: LinearMDP | MisspecifiedLinearMDP,
     K: int,
     *,
     lam: float = 1.0,
     delta: float = 0.05,
     c: float = 1.0,
     rare: bool = False,
+    zeta: float = 0.0,
     rng: np.random.Generator,
 ) -> OnlineResult:
     """Play K episodes of LSVI-UCB.
 
     Parameters
     ----------
-    mdp : LinearMDP
+    mdp : LinearMDP or MisspecifiedLinearMDP
         The simulator. The learner knows `phi` and the horizon; it sees states and rewards.
     K : int
         Number of episodes.
@@ -65,6 +68,8 @@ def lsvi_ucb(
         Multiplies the radius `beta`; smaller is common in practice.
     rare : bool, default=False
         Plan only when the determinant of a stage's matrix has doubled.
+    zeta : float, default=0.0
+        Bound on the misspecification, in [0, 1].
     rng : numpy.random.Generator
         The only source of randomness.
 
@@ -76,8 +81,8 @@ def lsvi_ucb(
     Raises
     ------
     ValueError
-        If `mdp` is not a LinearMDP, `K` < 1, `lam` is not positive, `delta` is outside (0, 1), `c` is
-        negative, `rare` is not a truth value, or `rng` is not a Generator.
+        If `mdp` is not linear, `K` < 1, `lam` is not positive, `delta` is outside (0, 1), `c` is negative,
+        `rare` is not a truth value, `zeta` is outside [0, 1], or `rng` is not a Generator.
 
     Notes
     -----
@@ -107,11 +112,13 @@ def lsvi_ucb(
     if not isinstance(rare, bool | np.bool_):
         raise ValueError(f"rare must be True or False, got {rare!r}")
     H, S, A = sim.r.shape
-    beta = c * radius(mdp.phi.shape[2], H, K, delta)
+    zeta = checks.number("zeta", zeta, 0.0, 1.0)
+    d = mdp.phi.shape[2]
+    beta, drift = c * radius(d, H, K, delta), c * drift_scale(d, H, zeta)
     fit = new_regression(mdp.phi, H, lam)
     Q, pi, N = np.zeros((H, S, A)), np.zeros((H, S), np.int64), np.zeros((H, S, A), np.int64)
     value, upper = np.empty(K), np.empty(K)
-    _lsvi_ucb(value, upper, Q, pi, N, fit, sim, beta, bool(rare), checks.generator(rng))
+    _lsvi_ucb(value, upper, Q, pi, N, fit, sim, beta, drift, bool(rare), checks.generator(rng))
     Q[:, ~mdp.mask] = -np.inf
     return OnlineResult(value, upper, Q, pi, N)
 
@@ -119,6 +126,11 @@ def lsvi_ucb(
 def radius(d: int, H: int, K: int, delta: float) -> float:
     """Return ``beta = d H sqrt(ln(2 d K H / delta))``, with the paper's constant taken as 1."""
     return d * H * math.sqrt(math.log(2 * d * K * H / delta))
+
+
+def drift_scale(d: int, H: int, zeta: float) -> float:
+    """Return ``H zeta sqrt(d)``: what sqrt(k) of it adds to the radius of episode k, the constant as 1."""
+    return H * zeta * math.sqrt(d)
 
 
 def switches(d: int, H: int, K: int, lam: float) -> float:
@@ -204,6 +216,7 @@ def _lsvi_ucb(
     fit: ValueRegression,
     sim: Simulator,
     beta: float,
+    drift: float,
     rare: bool,
     rng: np.random.Generator,
 ) -> None:
@@ -216,7 +229,7 @@ def _lsvi_ucb(
         # plan
         top = -1
         if k == 0 or not rare or _doubled(fit.logdet, last):
-            top = _plan(Q, V, pi, fit, sim, beta, y, w)
+            top = _plan(Q, V, pi, fit, sim, beta + drift * math.sqrt(k + 1.0), y, w)
             last[:] = fit.logdet
         if k == 0 or top >= 0:
             value[k] = policy_value(sim, pi, V_pi, H - 1 if k == 0 else top)  # measurement

@@ -32,6 +32,7 @@ from eluder.core.results import OnlineResult
 from eluder.core.simulator import Simulator, policy_value, reset, simulator, step
 from eluder.core.types import Array, IntArray
 from eluder.core.value_regression import ValueRegression, add_round, new_regression, solve
+from eluder.linear.exploration._perturbation import perturb
 
 __all__ = ["rlsvi"]
 
@@ -122,17 +123,6 @@ GUARANTEES = (
 
 
 @kernel
-def perturb(w: Array, inverse: Array, sigma: float, z: Array, rng: np.random.Generator) -> None:
-    """Add a draw of ``Normal(0, sigma^2 Lambda^-1)`` to `w`, in place; `z` (d,) is room to work."""
-    root = np.linalg.cholesky(inverse)
-    for i in range(w.size):
-        z[i] = sigma * rng.standard_normal()
-    for i in range(w.size):
-        for j in range(i + 1):
-            w[i] += root[i, j] * z[j]
-
-
-@kernel
 def _plan(
     Q: Array,
     V: Array,
@@ -149,7 +139,7 @@ def _plan(
     top = -1
     for h in range(H - 1, -1, -1):
         solve(fit, h, V[h + 1], y, w)
-        perturb(w, fit.inverse[h], sigma, y, rng)
+        perturb(w, np.linalg.cholesky(fit.inverse[h]), sigma, y, rng)
         for s in range(S):
             best, largest = -1, -math.inf
             for a in range(A):

@@ -8,7 +8,8 @@ from eluder.core.linear import episodic
 from eluder.envs import random_linear_mdp
 from eluder.experiments import regret
 from eluder.linear.exploration import rlsvi
-from eluder.linear.exploration._rlsvi import deviation, perturb
+from eluder.linear.exploration._perturbation import perturb
+from eluder.linear.exploration._rlsvi import deviation
 from tests.linear.exploration import naive_exploration as naive
 
 
@@ -33,7 +34,7 @@ def test_noise_has_its_covariance():
     inverse, g = np.array([[2.0, 0.5], [0.5, 1.0]]), rng()
     draws = np.zeros((20_000, 2))
     for w in draws:
-        perturb(w, inverse, 3.0, np.zeros(2), g)
+        perturb(w, np.linalg.cholesky(inverse), 3.0, np.zeros(2), g)
     np.testing.assert_allclose(np.cov(draws.T), 9 * inverse, rtol=0.06)
     np.testing.assert_allclose(draws.mean(axis=0), 0, atol=0.1)
     assert deviation(7) == 7.0
