@@ -28,7 +28,7 @@ from numpy.typing import ArrayLike
 from eluder.core import checks
 from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.kernels import kernel
-from eluder.core.linear import LinearMDP, refuse_not_linear
+from eluder.core.linear import LinearMDP, MisspecifiedLinearMDP, refuse_not_linear
 from eluder.core.results import PessimisticResult
 from eluder.core.transitions import Transitions, refuse_outside
 from eluder.core.types import Array, BoolArray, IntArray
@@ -38,13 +38,18 @@ __all__ = ["pevi"]
 
 
 def pevi(
-    mdp: LinearMDP, data: Transitions, *, lam: float = 1.0, delta: float = 0.05, c: float = 1.0
+    mdp: LinearMDP | MisspecifiedLinearMDP,
+    data: Transitions,
+    *,
+    lam: float = 1.0,
+    delta: float = 0.05,
+    c: float = 1.0,
 ) -> PessimisticResult:
     """Learn a policy from transitions by pessimistic value iteration.
 
     Parameters
     ----------
-    mdp : LinearMDP
+    mdp : LinearMDP or MisspecifiedLinearMDP
         The learner reads `phi`, the available actions and the horizon; nothing else.
     data : Transitions
         K transitions of each stage.
@@ -63,7 +68,7 @@ def pevi(
     Raises
     ------
     ValueError
-        If `mdp` is not a LinearMDP, `data` not transitions of its stages, states and actions, `lam` is not
+        If `mdp` is not linear, `data` not transitions of its stages, states and actions, `lam` is not
         positive, `delta` is outside (0, 1), or `c` is negative.
 
     Notes

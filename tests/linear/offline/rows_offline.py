@@ -24,7 +24,7 @@ def check(row, mdp, result):
 
 ROWS = [
     Row(
-        "linear.offline.pevi",
+        f"linear.offline.{name}",
         linear,
         args=(data(),),
         kwargs={"c": 0.02},
@@ -37,5 +37,6 @@ ROWS = [
             ({"lam": 0.0}, r"lam must be in \(0, inf"),
             ({"data": 3}, "data must be a Transitions, got int"),
         ),
-    ),
+    )
+    for name in ("pevi", "vapvi")
 ]
