@@ -10,6 +10,7 @@ __all__ = [
     "BanditResult",
     "EstimateResult",
     "IdentificationResult",
+    "InteractionResult",
     "OnlineResult",
     "PessimisticResult",
     "PlanResult",
@@ -73,6 +74,33 @@ class OnlineResult:
     Q: Array
     pi: IntArray
     N: IntArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InteractionResult:
+    """What a learner returns that sees features only; values of policies are not known there.
+
+    Its last action values are ``min(phi w_h + beta sqrt(phi' inverse_h phi), H - h)``.
+
+    Attributes
+    ----------
+    returns : ndarray, shape (K,)
+        Sum of the rewards of each episode.
+    upper : ndarray, shape (K,)
+        The learner's upper estimate of the optimal value of the episode's initial state.
+    w : ndarray, shape (H, d)
+        Last solution of each stage.
+    inverse : ndarray, shape (H, d, d)
+        Inverse of ``lam I + sum phi phi'`` of each stage at the last plan.
+    beta : float
+        Radius.
+    """
+
+    returns: Array
+    upper: Array
+    w: Array
+    inverse: Array
+    beta: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -27,6 +27,7 @@ from eluder.envs._contextual import (
 )
 from eluder.envs._deep_sea import deep_sea
 from eluder.envs._dueling import bradley_terry_bandit, cyclic_dueling_bandit, dueling_bandit
+from eluder.envs._feature_mdp import feature_mdp
 from eluder.envs._from_gymnasium import from_gymnasium
 from eluder.envs._garnet import garnet
 from eluder.envs._gridworld import four_rooms, grid, gridworld, n_room
@@ -67,6 +68,7 @@ __all__ = [
     "deep_sea",
     "dueling_bandit",
     "exponential_bandit",
+    "feature_mdp",
     "finite_class_bandit",
     "four_rooms",
     "from_gymnasium",

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from eluder.core.features import seen_through_features
+from eluder.core.results import InteractionResult
 from eluder.envs import random_linear_mdp
 from tests.contract import BUDGET, DELTA, RNG, SCALE, Row
 
@@ -12,7 +14,24 @@ def linear():
     )
 
 
+def check_interaction(row, problem, result):
+    K, (H, d) = row.args[0], result.w.shape
+    assert result.returns.shape == result.upper.shape == (K,)
+    assert result.inverse.shape == (H, d, d)
+    assert problem.H == H
+    assert ((result.returns >= 0) & (result.returns <= H)).all()
+
+
 ROWS = [
+    Row(
+        "linear.exploration.lsvi_ucb_history",
+        lambda: seen_through_features(linear()),
+        args=(40,),
+        kwargs={"c": 0.02},
+        result=InteractionResult,
+        check=check_interaction,
+        errors=(*BUDGET, *RNG, *DELTA, *SCALE, ({"lam": 0.0}, r"lam must be in \(0, inf")),
+    ),
     Row(
         "linear.exploration.lsvi_ucb",
         linear,
