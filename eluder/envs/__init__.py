@@ -44,6 +44,11 @@ from eluder.envs._linear_mdp import (
     one_hot_linear_mdp,
     random_linear_mdp,
 )
+from eluder.envs._linear_mixture import (
+    hypercube_mixture_mdp,
+    one_hot_mixture_mdp,
+    random_linear_mixture_mdp,
+)
 from eluder.envs._lower_bounds import lower_bound_average, lower_bound_episodic
 from eluder.envs._queue_admission import queue_admission
 from eluder.envs._random_ergodic import random_ergodic
@@ -79,6 +84,7 @@ __all__ = [
     "heavy_tailed_bandit",
     "hypercube_bandit",
     "hypercube_linear_mdp",
+    "hypercube_mixture_mdp",
     "inventory",
     "linear_bandit",
     "linear_class_bandit",
@@ -90,12 +96,14 @@ __all__ = [
     "misspecified_linear_mdp",
     "n_room",
     "one_hot_linear_mdp",
+    "one_hot_mixture_mdp",
     "piecewise_bandit",
     "poisson_bandit",
     "queue_admission",
     "random_ergodic",
     "random_linear_bandit",
     "random_linear_mdp",
+    "random_linear_mixture_mdp",
     "read_log",
     "recovering_bandit",
     "replay_bandit",
