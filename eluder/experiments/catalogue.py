@@ -289,11 +289,12 @@ def check_problem(who: str, function: Function, label: str, problem: Any) -> Non
     if not parameters:
         raise ValueError(f"{who} must take a problem, {function!r} takes nothing")
     wanted = typing.get_type_hints(function).get(parameters[0])
-    if isinstance(wanted, type) and not isinstance(problem, wanted):
-        kind = type(problem).__name__
+    kinds = typing.get_args(wanted) or (wanted,)
+    if all(isinstance(t, type) for t in kinds) and not isinstance(problem, kinds):
         make = {"EpisodicMDP": "H makes the former", "DiscountedMDP": "gamma makes the former"}
-        hint = make.get(wanted.__name__, "choose another constructor")
-        raise ValueError(f"{who} needs {wanted.__name__}, {label} is {kind}: {hint}")
+        names = " or ".join(t.__name__ for t in kinds)
+        hint = make.get(names, "choose another constructor")
+        raise ValueError(f"{who} needs {names}, {label} is {type(problem).__name__}: {hint}")
 
 
 def _signature(parameters: Mapping[str, inspect.Parameter]) -> str:

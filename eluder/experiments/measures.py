@@ -5,6 +5,7 @@ import numpy as np
 from eluder.core import checks
 from eluder.core.bandits import FIXED, Bandit, lai_robbins, minimax
 from eluder.core.exact import optimal_value
+from eluder.core.linear import LinearMDP, MisspecifiedLinearMDP, episodic
 from eluder.core.problems import DiscountedMDP, EpisodicMDP
 from eluder.core.results import OnlineResult
 from eluder.core.types import Array, IntArray
@@ -12,8 +13,13 @@ from eluder.core.types import Array, IntArray
 __all__ = ["lower_bounds", "regret", "sample_complexity"]
 
 
-def optimum(mdp: EpisodicMDP | DiscountedMDP) -> float:
+Linear = LinearMDP | MisspecifiedLinearMDP
+
+
+def optimum(mdp: EpisodicMDP | DiscountedMDP | Linear) -> float:
     """Return the optimal value from `mu` (episodic) or the optimal gain (average reward)."""
+    if isinstance(mdp, Linear):
+        mdp = episodic(mdp)
     if isinstance(mdp, EpisodicMDP):
         return float(mdp.mu @ optimal_value(mdp)[0])
 
@@ -24,14 +30,14 @@ def optimum(mdp: EpisodicMDP | DiscountedMDP) -> float:
     return gain
 
 
-def regret(result: OnlineResult, mdp: EpisodicMDP | DiscountedMDP) -> Array:
+def regret(result: OnlineResult, mdp: EpisodicMDP | DiscountedMDP | Linear) -> Array:
     """Return the cumulative exact regret of a run.
 
     Parameters
     ----------
     result : OnlineResult
         What an exploring learner returned.
-    mdp : EpisodicMDP or DiscountedMDP
+    mdp : EpisodicMDP, DiscountedMDP or LinearMDP
         The problem it ran on; a `DiscountedMDP` is read as an average-reward problem.
 
     Returns
@@ -57,14 +63,14 @@ def regret(result: OnlineResult, mdp: EpisodicMDP | DiscountedMDP) -> Array:
     return np.cumsum(optimum(mdp) - result.value)
 
 
-def sample_complexity(result: OnlineResult, mdp: EpisodicMDP, eps: float) -> int | None:
+def sample_complexity(result: OnlineResult, mdp: EpisodicMDP | Linear, eps: float) -> int | None:
     """Return the number of episodes after which every policy played is eps-optimal.
 
     Parameters
     ----------
     result : OnlineResult
         What an exploring learner returned.
-    mdp : EpisodicMDP
+    mdp : EpisodicMDP or LinearMDP
         The problem it ran on.
     eps : float
         Accuracy, > 0: a policy is eps-optimal if its exact value from `mu` is at least ``V* - eps``.
@@ -98,7 +104,7 @@ def sample_complexity(result: OnlineResult, mdp: EpisodicMDP, eps: float) -> int
     (2, 3)
     """
     eps = checks.number("eps", eps, 0.0, open_low=True)
-    if not isinstance(mdp, EpisodicMDP):
+    if not isinstance(mdp, EpisodicMDP | Linear):
         raise ValueError("mdp must be an EpisodicMDP: steps of average reward have no policy value")
     gap = optimum(mdp) - result.value
     bad = np.flatnonzero(gap > eps)

@@ -52,7 +52,8 @@ import eluder
 from eluder.core import checks
 from eluder.core.bandits import Bandit
 from eluder.core.guarantees import guarantee
-from eluder.core.problems import EpisodicMDP
+from eluder.core.linear import LinearMDP, MisspecifiedLinearMDP
+from eluder.core.problems import DiscountedMDP
 from eluder.core.results import BanditResult, OnlineResult, checkpoints
 from eluder.core.types import Array, IntArray
 from eluder.experiments import catalogue, store
@@ -363,13 +364,15 @@ def _size(problem: Any, needs: Collection[str]) -> dict[str, Any]:
         if problem.starts.size == 1:
             size["gaps"] = problem.means[0].max() - problem.means[0]
         return size
-    if not hasattr(problem, "P") or not hasattr(problem, "mask"):
+    if not hasattr(problem, "mask"):
         return {}
     S, A = problem.mask.shape
     size = {"S": S, "A": A}
-    if isinstance(problem, EpisodicMDP):
+    if isinstance(problem, LinearMDP | MisspecifiedLinearMDP):
+        size["d"] = problem.phi.shape[2]
+    if hasattr(problem, "H"):
         size["H"] = problem.H
-    elif "D" in needs:
+    elif isinstance(problem, DiscountedMDP) and "D" in needs:
         from eluder.core.exact import diameter
 
         size["D"] = diameter(problem)

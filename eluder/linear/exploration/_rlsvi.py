@@ -27,7 +27,7 @@ import numpy as np
 from eluder.core import checks
 from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.kernels import kernel
-from eluder.core.linear import LinearMDP, episodic
+from eluder.core.linear import LinearMDP, MisspecifiedLinearMDP, episodic
 from eluder.core.results import OnlineResult
 from eluder.core.simulator import Simulator, policy_value, reset, simulator, step
 from eluder.core.types import Array, IntArray
@@ -38,13 +38,18 @@ __all__ = ["rlsvi"]
 
 
 def rlsvi(
-    mdp: LinearMDP, K: int, *, lam: float = 1.0, c: float = 1.0, rng: np.random.Generator
+    mdp: LinearMDP | MisspecifiedLinearMDP,
+    K: int,
+    *,
+    lam: float = 1.0,
+    c: float = 1.0,
+    rng: np.random.Generator,
 ) -> OnlineResult:
     """Play K episodes of randomised least-squares value iteration.
 
     Parameters
     ----------
-    mdp : LinearMDP
+    mdp : LinearMDP or MisspecifiedLinearMDP
         The simulator. The learner knows `phi` and the horizon; it sees states and rewards.
     K : int
         Number of episodes.
@@ -64,7 +69,7 @@ def rlsvi(
     Raises
     ------
     ValueError
-        If `mdp` is not a LinearMDP, `K` < 1, `lam` is not positive, `c` is negative, or `rng` is not a
+        If `mdp` is not linear, `K` < 1, `lam` is not positive, `c` is negative, or `rng` is not a
         Generator.
 
     Notes
