@@ -1,0 +1,263 @@
+r"""Duals of worst cases over divergence balls, and of their penalised forms, for weights of any sign.
+
+For a distribution p, values V and ``[V]_a = min(V, a)``, with ``TV(q, p) = |q - p|_1 / 2``,
+``KL(q, p) = sum q ln(q / p)`` and ``chi2(q, p) = sum (q - p)^2 / p``::
+
+    ball      TV    min q V = max_a      p [V]_a - rho (a - min V)
+              KL            = max_l      -l ln(p e^(-V / l)) - l rho
+              chi2          = max_a      p [V]_a - sqrt(rho Var_p [V]_a)
+    penalty   TV    min q V + lam TV   = p [V]_(min V + lam)
+              KL    min q V + lam KL   = -lam ln(p e^(-V / lam))
+              chi2  min q V + lam chi2 = max_a p [V]_a - Var_p [V]_a / (4 lam)
+
+``min V`` is over all states for TV, whose q may reach states of probability 0 under p; the two others cannot.
+A learner has an estimate m of p, a signed measure such as a row of ``Lambda^-1 sum phi e_{s'}'``, and puts it
+into the dual: what it optimises is then a piecewise function of one number, with breakpoints at the values.
+TV and chi-square are solved exactly from the sorted values; KL, for weights of any sign, by a search.
+The worst q themselves are found in `eluder.core.divergences`.
+"""
+
+import math
+
+import numpy as np
+
+from eluder.core.kernels import kernel
+from eluder.core.types import Array, IntArray
+
+__all__ = [
+    "chi2_ball_dual",
+    "chi2_penalty_dual",
+    "kl_ball_dual",
+    "kl_penalty_dual",
+    "tv_ball_dual",
+    "tv_penalty_dual",
+]
+
+GRID, STEPS, RANGE = 48, 45, 30.0  # of the search over the logarithm of the temperature of a KL ball
+ROUNDING = 1e-12  # of a sum of probabilities
+GOLDEN = 0.6180339887498949
+
+
+@kernel
+def tv_ball_dual(m: Array, V: Array, order: IntArray, rho: float, lowest: float) -> float:
+    """Return ``max_a m [V]_a - rho (a - lowest)`` over a between `lowest` and the largest value.
+
+    Parameters
+    ----------
+    m : ndarray, shape (S,)
+        Weights.
+    V : ndarray, shape (S,)
+        Values.
+    order : ndarray of int, shape (S,)
+        ``argsort(V)``.
+    rho : float
+        Radius, at least 0.
+    lowest : float
+        Least value that the adversary can reach, at most ``min V``.
+
+    Returns
+    -------
+    float
+        The maximum: the function is piecewise linear, so it is at a value or at `lowest`. O(S).
+
+    Examples
+    --------
+    >>> tv_ball_dual(np.array([0.5, 0.5]), np.array([0.0, 1.0]), np.array([0, 1]), 0.25, 0.0)
+    0.25
+    """
+    total = 0.0
+    for s in range(m.size):
+        total += m[s]
+    below, left = 0.0, total
+    best = total * lowest
+    for k in range(order.size):
+        s = order[k]
+        best = max(best, below + left * V[s] - rho * (V[s] - lowest))
+        below += m[s] * V[s]
+        left -= m[s]
+    return best
+
+
+@kernel
+def tv_penalty_dual(m: Array, V: Array, lam: float, lowest: float) -> float:
+    """Return ``m [V]_(lowest + lam)``.
+
+    Examples
+    --------
+    >>> tv_penalty_dual(np.array([0.5, 0.5]), np.array([0.0, 1.0]), 0.5, 0.0)
+    0.25
+    """
+    total = 0.0
+    for s in range(m.size):
+        total += m[s] * min(V[s], lowest + lam)
+    return total
+
+
+@kernel
+def kl_penalty_dual(m: Array, V: Array, lam: float, top: float) -> float:
+    """Return ``-lam ln(max(m e^(-V / lam), e^(-top / lam)))``, the values being between 0 and `top`.
+
+    Examples
+    --------
+    >>> round(kl_penalty_dual(np.array([0.5, 0.5]), np.array([0.0, 1.0]), 1.0, 2.0), 12)
+    0.379885493042
+    """
+    low, total = float(V.min()), 0.0
+    for s in range(m.size):
+        total += m[s] * math.exp((low - V[s]) / lam)
+    if total <= 0.0:
+        return top
+    return min(low - lam * math.log(total), top)
+
+
+@kernel
+def _kl_at(m: Array, V: Array, low: float, missing: float, temperature: float, top: float) -> float:
+    """Return ``-l ln(max(1 + m (e^(-V / l) - 1), e^(-top / l)))``; `low` is min V, `missing` is 1 - m 1."""
+    less = 0.0  # 1 + m (e^(-V / l) - 1) = e^(-low / l) (1 + less)
+    for s in range(m.size):
+        less += m[s] * math.expm1((low - V[s]) / temperature)
+    if missing != 0.0:
+        x = low / temperature
+        if x > 500.0:
+            return top if missing < 0.0 else min(-temperature * math.log(missing), top)
+        less += missing * math.expm1(x)
+    if less <= -1.0:
+        return top
+    return min(low - temperature * math.log1p(less), top)
+
+
+@kernel
+def kl_ball_dual(m: Array, V: Array, rho: float, top: float) -> float:
+    """Return the maximum over l > 0 of ``-l ln(max(1 + m (e^(-V / l) - 1), e^(-top / l))) - l rho``.
+
+    Parameters
+    ----------
+    m : ndarray, shape (S,)
+        Weights. What they lack of 1 counts as value 0.
+    V : ndarray, shape (S,)
+        Values between 0 and `top`.
+    rho : float
+        Radius, at least 0; with 0 the answer is ``m V``.
+    top : float
+        Largest value there can be.
+
+    Returns
+    -------
+    float
+        The maximum, cut to [0, m V], between which it is for a distribution. For a distribution the function
+        is concave and the answer exact up to rounding; for weights of any sign it is the best of a grid and
+        of a golden-section search around it. O(S) per evaluation, of which there are about a hundred.
+
+    Examples
+    --------
+    >>> round(kl_ball_dual(np.array([0.5, 0.5]), np.array([0.0, 1.0]), 0.1308, 1.0), 4)
+    0.25
+    """
+    mean, missing = 0.0, 1.0
+    for s in range(m.size):
+        mean += m[s] * V[s]
+        missing -= m[s]
+    if abs(missing) < ROUNDING:
+        missing = 0.0
+    if rho <= 0.0 or mean <= 0.0:
+        return max(mean, 0.0) if rho > 0.0 else mean
+    low, best = float(V.min()), 0.0
+    high = math.log(top / rho)  # beyond it the function is at most 0
+    at, width = high, RANGE / GRID
+    for k in range(GRID + 1):
+        x = high - RANGE + width * k
+        y = _kl_at(m, V, low, missing, math.exp(x), top) - rho * math.exp(x)
+        if y > best:
+            best, at = y, x
+    a, b = at - width, min(at + width, high)
+    for _ in range(STEPS):
+        c, d = b - GOLDEN * (b - a), a + GOLDEN * (b - a)
+        y = _kl_at(m, V, low, missing, math.exp(c), top) - rho * math.exp(c)
+        z = _kl_at(m, V, low, missing, math.exp(d), top) - rho * math.exp(d)
+        best = max(best, y, z)
+        if y > z:
+            b = d
+        else:
+            a = c
+    return min(best, mean)
+
+
+@kernel
+def _chi2_penalty_at(z: float, z2: float, lam: float, top: float) -> float:
+    """Return ``x + (x^2 - y) / (4 lam)`` with x = z cut to [0, top] and y = z2 cut to [0, top^2]."""
+    x, y = min(max(z, 0.0), top), min(max(z2, 0.0), top * top)
+    return x + (x * x - y) / (4.0 * lam)
+
+
+@kernel
+def chi2_penalty_dual(m: Array, V: Array, order: IntArray, lam: float, top: float) -> float:
+    """Return ``max_a x(a) + (x(a)^2 - y(a)) / (4 lam)``, x and y the first two moments of ``[V]_a``.
+
+    Parameters
+    ----------
+    m : ndarray, shape (S,)
+        Weights.
+    V : ndarray, shape (S,)
+        Values between 0 and `top`.
+    order : ndarray of int, shape (S,)
+        ``argsort(V)``.
+    lam : float
+        Weight of the penalty, > 0.
+    top : float
+        Moments are cut to [0, top] and [0, top^2].
+
+    Returns
+    -------
+    float
+        The maximum over a in [min V, max V], exact: between two values, and where no moment begins to be cut,
+        the function is a parabola. O(S).
+
+    Examples
+    --------
+    >>> chi2_penalty_dual(np.array([0.5, 0.5]), np.array([0.0, 1.0]), np.array([0, 1]), 1.0, 1.0)
+    0.4375
+    """
+    left = 0.0
+    for s in range(m.size):
+        left += m[s]
+    first, second = 0.0, 0.0  # sums of m V and m V^2 over the values below
+    a = V[order[0]]
+    best = _chi2_penalty_at(left * a, left * a * a, lam, top)
+    points = np.empty(6)
+    for k in range(order.size):
+        s = order[k]
+        lower = a
+        a = V[s]
+        points[:] = a
+        if a > lower:
+            if left != 1.0:
+                points[1] = (2.0 * lam + first) / (1.0 - left)  # top of the parabola
+            if left != 0.0:
+                points[2] = -first / left  # where a moment begins to be cut
+                points[3] = (top - first) / left
+                points[4] = math.sqrt(max(-second / left, 0.0))
+                points[5] = math.sqrt(max((top * top - second) / left, 0.0))
+        for x in points:
+            if lower <= x <= a:
+                best = max(best, _chi2_penalty_at(first + left * x, second + left * x * x, lam, top))
+        first += m[s] * V[s]
+        second += m[s] * V[s] * V[s]
+        left -= m[s]
+    return best
+
+
+@kernel
+def chi2_ball_dual(p: Array, V: Array, rho: float, a: float) -> float:
+    """Return ``p [V]_a - sqrt(rho Var_p [V]_a)`` of a distribution: a lower bound for every a.
+
+    Examples
+    --------
+    >>> chi2_ball_dual(np.array([0.5, 0.5]), np.array([0.0, 1.0]), 0.25, 1.0)
+    0.25
+    """
+    mean, variance = 0.0, 0.0
+    for s in range(p.size):
+        mean += p[s] * min(V[s], a)
+    for s in range(p.size):
+        variance += p[s] * (min(V[s], a) - mean) ** 2
+    return mean - math.sqrt(rho * variance)
