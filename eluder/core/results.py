@@ -63,8 +63,8 @@ class OnlineResult:
         The learner's own upper estimate of the optimal value at that time; NaN if it has none.
     Q : ndarray, shape (H, S, A) or (S, A)
         Last action values; -inf where an action is not available.
-    pi : ndarray of int, shape (H, S) or (S,)
-        Last greedy policy.
+    pi : ndarray of int, shape (H, S) or (S,); of float with a last axis A for policy optimisation
+        Last policy: greedy actions, or probabilities.
     N : ndarray of int, shape (H, S, A) or (S, A)
         Visits.
     """
@@ -72,7 +72,7 @@ class OnlineResult:
     value: Array
     upper: Array
     Q: Array
-    pi: IntArray
+    pi: IntArray | Array
     N: IntArray
 
 

@@ -6,6 +6,7 @@ from eluder.core import checks
 from eluder.core.bandits import FIXED, Bandit, lai_robbins, minimax
 from eluder.core.exact import optimal_value
 from eluder.core.linear import LinearMDP, MisspecifiedLinearMDP, episodic
+from eluder.core.mixture import LinearMixtureMDP, mixture_tables
 from eluder.core.problems import DiscountedMDP, EpisodicMDP
 from eluder.core.results import OnlineResult
 from eluder.core.types import Array, IntArray
@@ -13,12 +14,14 @@ from eluder.core.types import Array, IntArray
 __all__ = ["lower_bounds", "regret", "sample_complexity"]
 
 
-Linear = LinearMDP | MisspecifiedLinearMDP
+Linear = LinearMDP | MisspecifiedLinearMDP | LinearMixtureMDP
 
 
 def optimum(mdp: EpisodicMDP | DiscountedMDP | Linear) -> float:
     """Return the optimal value from `mu` (episodic) or the optimal gain (average reward)."""
-    if isinstance(mdp, Linear):
+    if isinstance(mdp, LinearMixtureMDP):
+        mdp = mixture_tables(mdp)
+    if isinstance(mdp, LinearMDP | MisspecifiedLinearMDP):
         mdp = episodic(mdp)
     if isinstance(mdp, EpisodicMDP):
         return float(mdp.mu @ optimal_value(mdp)[0])
@@ -37,7 +40,7 @@ def regret(result: OnlineResult, mdp: EpisodicMDP | DiscountedMDP | Linear) -> A
     ----------
     result : OnlineResult
         What an exploring learner returned.
-    mdp : EpisodicMDP, DiscountedMDP or LinearMDP
+    mdp : EpisodicMDP, DiscountedMDP, LinearMDP or LinearMixtureMDP
         The problem it ran on; a `DiscountedMDP` is read as an average-reward problem.
 
     Returns
@@ -70,7 +73,7 @@ def sample_complexity(result: OnlineResult, mdp: EpisodicMDP | Linear, eps: floa
     ----------
     result : OnlineResult
         What an exploring learner returned.
-    mdp : EpisodicMDP or LinearMDP
+    mdp : EpisodicMDP, LinearMDP or LinearMixtureMDP
         The problem it ran on.
     eps : float
         Accuracy, > 0: a policy is eps-optimal if its exact value from `mu` is at least ``V* - eps``.

@@ -150,5 +150,34 @@ def lsvi_ucb_plus_plus(mdp, P, r, K, beta, beta_bar, beta_square, d3, lam, rng):
     return policies, np.array(upper), np.array(lower)
 
 
+def oppo(mdp, P, rewards, K, alpha, beta, lam, rng):
+    """Return the policies and the estimates; `mdp` is a linear mixture with one set of base kernels."""
+    d, S, A, _ = mdp.phi.shape
+    H = mdp.H
+    history = [[] for _ in range(H)]
+    pi = np.broadcast_to(mdp.mask / mdp.mask.sum(axis=1, keepdims=True), (H, S, A))
+    Q, policies, upper = np.zeros((H, S, A)), [], []
+    for k in range(K):
+        pi = pi * np.exp(alpha * Q)
+        pi = pi / pi.sum(axis=2, keepdims=True)
+        policies.append(pi)
+        path = [draw(mdp.mu, rng)]
+        played = []
+        for h in range(H):
+            played.append(draw(pi[h, path[h]], rng))
+            path.append(draw(P[path[h], played[h]], rng))
+        V, Q = np.zeros((H + 1, S)), np.zeros((H, S, A))
+        for h in reversed(range(H)):
+            psi = np.einsum("isat,t->sai", mdp.phi, V[h + 1])
+            Lambda = lam * np.eye(d) + sum(np.outer(x, x) for x, _ in history[h])
+            w = np.linalg.solve(Lambda, sum((x * y for x, y in history[h]), np.zeros(d)))
+            width = np.sqrt(np.einsum("sai,ij,saj->sa", psi, np.linalg.inv(Lambda), psi))
+            Q[h] = rewards[k % len(rewards)][h] + np.clip(psi @ w + beta * width, 0, H - h - 1)
+            V[h] = (pi[h] * Q[h]).sum(axis=1)
+            history[h].append((psi[path[h], played[h]], V[h + 1, path[h + 1]]))
+        upper.append(mdp.mu @ V[0])
+    return policies, np.array(upper)
+
+
 def draw(p, rng):
     return int(min(np.searchsorted(np.cumsum(p), rng.random(), side="right"), np.flatnonzero(p)[-1]))

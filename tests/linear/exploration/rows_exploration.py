@@ -4,7 +4,7 @@ import numpy as np
 
 from eluder.core.features import seen_through_features
 from eluder.core.results import InteractionResult
-from eluder.envs import random_linear_mdp
+from eluder.envs import random_linear_mdp, random_linear_mixture_mdp
 from tests.contract import BUDGET, DELTA, RNG, SCALE, Row
 
 
@@ -12,6 +12,11 @@ def linear():
     return random_linear_mdp(4, 3, 3, 3, rng=np.random.default_rng(1))._replace(
         mask=np.array([[1, 1, 1], [1, 0, 1], [0, 1, 1], [0, 1, 0]], bool), bernoulli=True
     )
+
+
+def mixture():
+    mdp = random_linear_mixture_mdp(4, 3, 2, 3, rng=np.random.default_rng(1))
+    return mdp._replace(mask=np.array([[1, 1, 1], [1, 0, 1], [0, 1, 1], [0, 1, 0]], bool))
 
 
 def check_interaction(row, problem, result):
@@ -74,6 +79,13 @@ ROWS = [
             ({"lam": 0.0}, r"lam must be in \(0, inf"),
             ({"d3": -1.0}, r"d3 must be in \[0, inf"),
         ),
+    ),
+    Row(
+        "linear.exploration.oppo",
+        mixture,
+        args=(60,),
+        kwargs={"c": 0.1},
+        errors=(*BUDGET, *RNG, *DELTA, *SCALE, ({"lam": 0.0}, r"lam must be in \(0, inf")),
     ),
     Row(
         "linear.exploration.rlsvi",
