@@ -19,6 +19,7 @@ from tests.contract import BUDGET, DELTA, RNG, SCALE, STEPS, Row
 from tests.instances import random_discounted, random_episodic
 from tests.linear.bandits import rows_linear
 from tests.linear.exploration import rows_exploration
+from tests.linear.mixture import rows_mixture
 from tests.linear.offline import rows_offline
 from tests.tabular.bandits import rows_adversarial, rows_identification, rows_stochastic, rows_structured
 
@@ -156,6 +157,8 @@ ALGORITHMS = [
     *rows_linear.ROWS,
     # --- linear.exploration ---
     *rows_exploration.ROWS,
+    # --- linear.mixture ---
+    *rows_mixture.ROWS,
     # --- linear.offline ---
     *rows_offline.ROWS,
 ]

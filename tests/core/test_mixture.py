@@ -80,7 +80,7 @@ def test_arbitrary_base_kernels_are_refused_or_make_a_kernel(phi):
         mdp = LinearMixtureMDP(phi, [0.5, 0.5], [[0.0], [1.0]], [1.0, 0.0], 2)
         np.testing.assert_allclose(mixture_tables(mdp).P.sum(axis=-1), 1)
     else:
-        with pytest.raises(ValueError, match="^phi"):
+        with pytest.raises(ValueError, match=r"^phi"):
             LinearMixtureMDP(phi, [0.5, 0.5], [[0.0], [1.0]], [1.0, 0.0], 2)
 
 
