@@ -93,7 +93,7 @@ def ucrl_vtr_plus(mdp, P, K, radii, lam, rng):
             E = min(H**2, tilde * squares[h].norm(z)) + min(H**2, 2 * H * check * fits[h].norm(x))
             fits[h].add(x, V[h + 1, t], 1 / max(H**2 / d, var + E))
             squares[h].add(z, V[h + 1, t] ** 2)
-    return policies, np.array(upper), fits
+    return policies, np.array(upper), fits + squares
 
 
 def moment_weights(fits, start, X, beta, gamma, alpha):

@@ -94,6 +94,47 @@ def test_hf_ucrl_vtr_plus_plays_the_policies_of_the_paper(seed):
     compare(hf_ucrl_vtr_plus(mdp, K, c=c, lam=0.5, rng=rng(seed)), mdp, policies, upper)
 
 
+def room(K, H=3, S=5, A=3):
+    Q, pi, N = np.zeros((H, S, A)), np.zeros((H, S), np.int64), np.zeros((H, S, A), np.int64)
+    return np.empty(K), np.empty(K), Q, pi, N
+
+
+def check_fits(fit, fits):
+    for m, expected in enumerate(fits):
+        np.testing.assert_allclose(fit.Lambda[m], expected.Lambda, rtol=1e-9)
+        np.testing.assert_allclose(fit.theta[m], expected.theta, rtol=1e-7, atol=1e-10)
+
+
+def test_weighted_regressions_are_those_of_the_paper():
+    mdp, K, lam, c = problem(1), 40, 20.0, 0.004
+
+    def radii(k):
+        args = (2, 3, k, lam, mdp.B, 0.05)
+        return c * plus.radius(*args), c * plus.coarse_radius(*args), c * plus.square_radius(*args)
+
+    P = mixture_tables(mdp).P
+    _, _, fits = naive.ucrl_vtr_plus(mdp, P, K, radii, lam, rng())
+    fit, square = new_targets(3, 2, lam), new_targets(3, 2, lam)
+    known = (lam, mdp.B, 0.05, c)
+    plus._ucrl_vtr_plus(*room(K), fit, square, mdp.phi[None], simulator(mixture_tables(mdp)), known, rng())
+    check_fits(fit, fits[:3])
+    check_fits(square, fits[3:])
+
+
+@pytest.mark.parametrize("lam", [0.5, 40.0])
+def test_regressions_of_all_moments_are_those_of_the_paper(lam):
+    mdp, K, c = problem(1, total=1.0)._replace(mu=np.ones(5) / 5), 30, 0.004
+    tables, M = mixture_tables(mdp), hf.levels(30, 3)
+    _, _, fits = naive.hf_ucrl_vtr_plus(
+        mdp, tables.P, K, lambda k: c * hf.radius(2, 3, k, lam, mdp.B, 0.05), M, lam, rng()
+    )
+    fit = new_targets(M, 2, lam)
+    first = TargetedRegression._make(x[:1] for x in fit)
+    known = (lam, mdp.B, 0.05, c)
+    hf._hf_ucrl_vtr_plus(*room(K), fit, first, mdp.phi[None], simulator(tables), known, rng())
+    check_fits(fit, fits)
+
+
 def test_equations_by_hand():
     assert plain.radius(2, 3, 100, 0.25, 1.5, 0.1) == pytest.approx(
         3 * math.sqrt(2 * math.log((1 + 100 * 27 / 0.25) / 0.1)) + 0.5 * 1.5
@@ -143,9 +184,8 @@ def test_confidence_set_covers_the_mixture():
     for seed in range(40):
         mdp = problem(seed % 5)
         sim, fit = simulator(mixture_tables(mdp)), new_targets(1, d, 1 / mdp.B**2)
-        Q, pi, N = np.zeros((H, 5, 3)), np.zeros((H, 5), np.int64), np.zeros((H, 5, 3), np.int64)
         beta = plain.radius(d, H, K, 1 / mdp.B**2, mdp.B, 0.05)
-        plain._ucrl_vtr(np.empty(K), np.empty(K), Q, pi, N, fit, mdp.phi[None], sim, beta, rng(seed))
+        plain._ucrl_vtr(*room(K, H), fit, mdp.phi[None], sim, beta, rng(seed))
         error = fit.theta[0] - mdp.theta
         worst = max(worst, math.sqrt(error @ fit.Lambda[0] @ error) / beta)
     assert 0.02 < worst <= 1
@@ -157,11 +197,8 @@ def test_weighted_confidence_sets_cover_the_mixture_at_every_stage():
         mdp = problem(seed % 5)
         lam = 1 / mdp.B**2
         sim, fit, square = simulator(mixture_tables(mdp)), new_targets(H, d, lam), new_targets(H, d, lam)
-        Q, pi, N = np.zeros((H, 5, 3)), np.zeros((H, 5), np.int64), np.zeros((H, 5, 3), np.int64)
         known = (lam, mdp.B, 0.05, 1.0)
-        plus._ucrl_vtr_plus(
-            np.empty(K), np.empty(K), Q, pi, N, fit, square, mdp.phi[None], sim, known, rng(seed)
-        )
+        plus._ucrl_vtr_plus(*room(K, H), fit, square, mdp.phi[None], sim, known, rng(seed))
         for h in range(H):
             for f, beta in ((fit, plus.radius), (square, plus.square_radius)):
                 error = f.theta[h] - mdp.theta
@@ -174,12 +211,9 @@ def test_all_moments_cover_the_mixture():
         mdp = problem(seed % 5, H=H, total=1.0)
         lam = d / mdp.B**2
         sim, fit = simulator(mixture_tables(mdp)), new_targets(hf.levels(K, H), d, lam)
-        first = TargetedRegression(*(x[:1] for x in fit))
-        Q, pi, N = np.zeros((H, 5, 3)), np.zeros((H, 5), np.int64), np.zeros((H, 5, 3), np.int64)
+        first = TargetedRegression._make(x[:1] for x in fit)
         known = (lam, mdp.B, 0.05, 1.0)
-        hf._hf_ucrl_vtr_plus(
-            np.empty(K), np.empty(K), Q, pi, N, fit, first, mdp.phi[None], sim, known, rng(seed)
-        )
+        hf._hf_ucrl_vtr_plus(*room(K, H), fit, first, mdp.phi[None], sim, known, rng(seed))
         for m in range(len(fit.theta)):
             error = fit.theta[m] - mdp.theta
             assert math.sqrt(error @ fit.Lambda[m] @ error) <= hf.radius(d, H, K, lam, mdp.B, 0.05)
