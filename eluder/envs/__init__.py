@@ -56,12 +56,14 @@ from eluder.envs._recovering import recovering_bandit, saturating_bandit
 from eluder.envs._register import register
 from eluder.envs._replay import Log, read_log, replay_bandit
 from eluder.envs._river_swim import river_swim
+from eluder.envs._robust_linear import american_put, off_dynamics_linear_mdp, perturbed_linear_mdp
 from eluder.envs._rotting import rotting_bandit
 from eluder.envs._to_gymnasium import to_gymnasium
 
 __all__ = [
     "Log",
     "adversarial_bandit",
+    "american_put",
     "bernoulli_bandit",
     "blockwise_adversary",
     "bounded_bandit",
@@ -95,7 +97,9 @@ __all__ = [
     "lower_bound_episodic",
     "misspecified_linear_mdp",
     "n_room",
+    "off_dynamics_linear_mdp",
     "one_hot_linear_mdp",
+    "perturbed_linear_mdp",
     "one_hot_mixture_mdp",
     "piecewise_bandit",
     "poisson_bandit",
