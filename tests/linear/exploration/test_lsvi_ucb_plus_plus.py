@@ -7,11 +7,18 @@ import pytest
 
 from eluder.core.exact import optimal_value, policy_value
 from eluder.core.linear import episodic
+from eluder.core.simulator import simulator
 from eluder.core.value_regression import add_weighted_round, new_regression
 from eluder.envs import random_linear_mdp
 from eluder.experiments import regret
 from eluder.linear.exploration import lsvi_ucb_plus_plus
-from eluder.linear.exploration._lsvi_ucb_plus_plus import coarse_radius, radius, switches, variance_bound
+from eluder.linear.exploration._lsvi_ucb_plus_plus import (
+    _plan,
+    coarse_radius,
+    radius,
+    switches,
+    variance_bound,
+)
 from tests.linear.exploration import naive_exploration as naive
 
 
@@ -19,9 +26,9 @@ def rng(seed=0):
     return np.random.default_rng(seed)
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_plays_the_policies_of_the_paper(seed):
-    mdp, K, c, d3 = random_linear_mdp(5, 3, 3, 3, rng=rng(seed)), 150, 0.005, 0.01
+@pytest.mark.parametrize(("seed", "d3"), [(0, 0.01), (1, 0.01), (2, 0.06), (3, 0.06)])
+def test_plays_the_policies_of_the_paper(seed, d3):
+    mdp, K, c = random_linear_mdp(5, 3, 3, 3, rng=rng(seed)), 150, 0.005
     mdp = mdp._replace(mask=np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1], [0, 1, 0], [1, 1, 1]], bool))
     tables = episodic(mdp)
     result = lsvi_ucb_plus_plus(mdp, K, lam=0.01, c=c, d3=d3, rng=rng(seed))
@@ -71,6 +78,60 @@ def test_weights_bound_the_variance_of_the_optimal_value():
         p = tables.P[h, s, a]
         assert s2 >= p @ V[h + 1] ** 2 - (p @ V[h + 1]) ** 2
         add_weighted_round(fit, h, s, a, 0.0, int(g.choice(6, p=p)), 1 / s2, u)
+
+
+@pytest.mark.parametrize(("c", "d3"), [(0.3, 0.05), (1e-3, 0.02), (1e-3, 1.0), (1e-4, 27.0), (0.02, 3.0)])
+def test_variance_bound_is_the_equation(c, d3):
+    """On data and values that are not those of a run; each of the terms decides in one of the cases."""
+    g, H, d = rng(7), 4, 3
+    mdp = random_linear_mdp(6, 2, d, H, rng=g)
+    fit, u, y, w = new_regression(mdp.phi, H, 0.1), np.zeros(d), np.zeros(d), np.zeros(d)
+    rounds = []
+    for _ in range(40):
+        s, a, t, s2 = int(g.integers(6)), int(g.integers(2)), int(g.integers(6)), g.uniform(1, 20)
+        add_weighted_round(fit, 1, s, a, 0.0, t, 1 / s2, u)
+        rounds.append((mdp.phi[s, a], t, s2))
+    V, low = 4 * g.random((H + 1, 6)), g.random((H + 1, 6))
+    Sigma = 0.1 * np.eye(d) + sum(np.outer(f, f) / s2 for f, _, s2 in rounds)
+    beta_bar = 10 * c
+    for s in range(6):
+        f = mdp.phi[s, 1]
+        mean, lower, square = (
+            f @ np.linalg.solve(Sigma, sum(x * v[t] / s2 for x, t, s2 in rounds))
+            for v in (V[2], low[2], V[2] ** 2)
+        )
+        norm = math.sqrt(f @ np.linalg.solve(Sigma, f))
+        E = min(H * beta_bar * norm, H**2) + min(2 * H * beta_bar * norm, H**2)
+        D = min(4 * d3 * H**2 * (mean - lower + 2 * beta_bar * norm), d3 * H**3)
+        variance = np.clip(square, 0, H**2) - np.clip(mean, 0, H) ** 2
+        expected = max(variance + E + D + H, H, (2 * d3 * H**2) ** 2 * norm)
+        assert variance_bound(fit, V, low, 1, s, 1, beta_bar, d3, y, w) == pytest.approx(expected, rel=1e-9)
+
+
+def test_plan_is_the_equations():
+    """Both estimates on data and values that are not those of a run; each stays monotone."""
+    g, H, S, A, d = rng(3), 3, 5, 2, 3
+    mdp = random_linear_mdp(S, A, d, H, rng=g)
+    sim, fit, u = simulator(episodic(mdp)), new_regression(mdp.phi, H, 0.1), np.zeros(d)
+    for _ in range(60):
+        h, s, a, t = (int(g.integers(n)) for n in (H, S, A, S))
+        add_weighted_round(fit, h, s, a, 0.0, t, g.uniform(0.1, 1), u)
+    Q, low = 4 * g.random((H, S, A)), 0.3 * g.random((H, S, A))
+    old_Q, old_low = Q.copy(), low.copy()
+    V, V_low, pi = np.zeros((H + 1, S)), np.zeros((H + 1, S)), np.zeros((H, S), np.int64)
+    _plan(Q, low, V, V_low, pi, fit, sim, 0.2, 0.3, np.zeros(d), np.zeros(d), np.zeros(d))
+    width = np.sqrt(fit.width2)
+    for h in reversed(range(H)):
+        w, w_low = (fit.inverse[h] @ fit.M[h] @ x[h + 1] for x in (V, V_low))
+        expected = np.minimum(old_Q[h], sim.r[h] + mdp.phi @ w + 0.2 * width[h])
+        lower = np.maximum(old_low[h], sim.r[h] + mdp.phi @ w_low - 0.3 * width[h])
+        np.testing.assert_allclose(Q[h], expected, rtol=1e-12)
+        np.testing.assert_allclose(low[h], lower, rtol=1e-12)
+        np.testing.assert_allclose(V[h], expected.max(axis=1), rtol=1e-12)
+        np.testing.assert_allclose(V_low[h], lower.max(axis=1), rtol=1e-12)
+        np.testing.assert_array_equal(pi[h], expected.argmax(axis=1))
+    assert (low > old_low).any()
+    assert (old_Q > Q).any()
 
 
 def test_first_plan_of_the_theory_is_late():
