@@ -43,13 +43,15 @@ def test_distance_of_a_linear_problem_is_zero():
     assert misspecification(same) < 1e-9
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_distance_is_the_least(seed):
+@pytest.mark.parametrize(("seed", "rewards"), [(0, True), (1, True), (0, False), (1, False)])
+def test_distance_is_the_least(seed, rewards):
     """At most what was mixed in; at least what the best of many linear tables leaves, by another solver."""
     import cvxpy
 
     zeta = 0.2
     mdp = misspecified_linear_mdp(4, 3, 2, 2, zeta, rng=rng(seed))
+    if not rewards:  # the kernels alone decide
+        mdp = mdp._replace(r=np.zeros_like(mdp.r))
     found = misspecification(mdp)
     assert 0 < found <= zeta + 1e-9
     worst = 0.0
@@ -57,8 +59,8 @@ def test_distance_is_the_least(seed):
         psi, theta = cvxpy.Variable((2, 4)), cvxpy.Variable(2)
         phi = mdp.phi.reshape(-1, 2)
         kernels = cvxpy.max(cvxpy.sum(cvxpy.abs(phi @ psi - mdp.P[h].reshape(-1, 4)), axis=1)) / 2
-        rewards = cvxpy.max(cvxpy.abs(phi @ theta - mdp.r[h].ravel()))
-        program = cvxpy.Problem(cvxpy.Minimize(cvxpy.maximum(kernels, rewards)))
+        means = cvxpy.max(cvxpy.abs(phi @ theta - mdp.r[h].ravel()))
+        program = cvxpy.Problem(cvxpy.Minimize(cvxpy.maximum(kernels, means)))
         worst = max(worst, program.solve(solver=cvxpy.CLARABEL))
     assert found == pytest.approx(worst, abs=1e-6)
 

@@ -160,8 +160,9 @@ def init(A: int, d: int, H: int, K: int, lam: float) -> History:
 def act(history: History, h: int, F: Array, beta: float) -> tuple[int, float]:
     """Return the greedy action for features F (A, d) of stage h, and its value."""
     Q = np.array([_upper(f, history.w[h], history.inverse[h], beta) for f in F])
-    a = int(np.argmax(np.where(np.isnan(Q), -np.inf, Q)))
-    return a, min(float(Q[a]), float(len(history.w) - h))
+    Q = np.where(np.isnan(Q), -np.inf, np.minimum(Q, len(history.w) - h))
+    a = int(np.argmax(Q))
+    return a, float(Q[a])
 
 
 def update(history: History, k: int, h: int, f: Array, reward: float, following: Array) -> None:

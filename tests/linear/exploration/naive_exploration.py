@@ -3,13 +3,13 @@
 import numpy as np
 
 
-def lsvi_ucb(mdp, P, r, K, beta, lam, rare, rng):
+def lsvi_ucb(mdp, P, r, K, radii, lam, rare, rng):
     """Return pi and the estimate of each episode; `P`, `r` are the tables that nature draws from."""
     S, _A, d = mdp.phi.shape
     H = len(P)
     history = [[] for _ in range(H)]
     policies, upper, planned = [], [], None
-    for _ in range(K):
+    for beta in np.broadcast_to(radii, K):
         Lambda = [lam * np.eye(d) + sum(np.outer(f, f) for f, *_ in rounds) for rounds in history]
         dets = [np.linalg.slogdet(L)[1] for L in Lambda]
         if (

@@ -7,10 +7,10 @@ import pytest
 
 from eluder.core.exact import optimal_value, policy_value
 from eluder.core.linear import LinearMDP, episodic, refuse_not_linear
-from eluder.envs import one_hot_linear_mdp, random_linear_mdp, river_swim
+from eluder.envs import misspecified_linear_mdp, one_hot_linear_mdp, random_linear_mdp, river_swim
 from eluder.experiments import regret
 from eluder.linear.exploration import lsvi_ucb
-from eluder.linear.exploration._lsvi_ucb import radius, switches
+from eluder.linear.exploration._lsvi_ucb import drift_scale, radius, switches
 from tests.linear.exploration import naive_exploration as naive
 
 
@@ -39,7 +39,18 @@ def test_plays_the_policies_of_the_paper(seed, rare):
     np.testing.assert_array_equal(result.pi, policies[-1])
 
 
+def test_plays_the_policies_of_the_paper_on_problems_that_are_not_linear():
+    """The radius of episode k = 1, 2, ... is ``c H (d sqrt(L) + zeta sqrt(k d))``."""
+    mdp, K, c = misspecified_linear_mdp(5, 3, 3, 3, 0.2, rng=rng(4)), 80, 0.02
+    result = lsvi_ucb(mdp, K, c=c, zeta=0.2, rng=rng(4))
+    radii = c * (radius(3, 3, K, 0.05) + 3 * 0.2 * np.sqrt(3 * np.arange(1, K + 1)))
+    policies, upper = naive.lsvi_ucb(mdp, mdp.P, mdp.r, K, radii, 1.0, False, rng(4))
+    np.testing.assert_allclose(result.upper, upper, rtol=1e-9)
+    np.testing.assert_array_equal(result.pi, policies[-1])
+
+
 def test_equations_by_hand():
+    assert drift_scale(4, 3, 0.1) == pytest.approx(0.6)
     assert radius(3, 4, 100, 0.1) == pytest.approx(12 * math.sqrt(math.log(2 * 3 * 100 * 4 / 0.1)))
     assert switches(3, 4, 100, 2.0) == pytest.approx(12 * math.log2(1 + 100 / 6))
 

@@ -19,8 +19,8 @@ def still(features, reward=0.0):
     return FeatureMDP(lambda g: 0, lambda h, s, a, g: (0, reward), lambda s: features, 2)
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_plays_the_episodes_of_the_statistics(seed):
+@pytest.mark.parametrize(("seed", "c"), [(0, 0.02), (1, 0.02), (2, 0.02), (1, 0.2)])
+def test_plays_the_episodes_of_the_statistics(seed, c):
     """With the same draws, masks and Bernoulli rewards: same estimates, same actions, same solutions."""
     mdp = linear() if seed == 0 else random_linear_mdp(5, 3, 3, 4, rng=rng(seed))
     played = []
@@ -32,8 +32,8 @@ def test_plays_the_episodes_of_the_statistics(seed):
         return problem.step(h, s, a, g)
 
     K = 60
-    history = lsvi_ucb_history(problem._replace(step=step), K, c=0.02, lam=0.5, rng=rng(seed))
-    statistics = lsvi_ucb(mdp, K, c=0.02, lam=0.5, rng=rng(seed))
+    history = lsvi_ucb_history(problem._replace(step=step), K, c=c, lam=0.5, rng=rng(seed))
+    statistics = lsvi_ucb(mdp, K, c=c, lam=0.5, rng=rng(seed))
     np.testing.assert_allclose(history.upper, statistics.upper, rtol=1e-9)
     N = np.zeros_like(statistics.N)
     for h, s, a in played:

@@ -91,7 +91,8 @@ def test_variance_bound_is_the_equation(c, d3):
         s, a, t, s2 = int(g.integers(6)), int(g.integers(2)), int(g.integers(6)), g.uniform(1, 20)
         add_weighted_round(fit, 1, s, a, 0.0, t, 1 / s2, u)
         rounds.append((mdp.phi[s, a], t, s2))
-    V, low = 4 * g.random((H + 1, 6)), g.random((H + 1, 6))
+    V = 4 * g.random((H + 1, 6))
+    low = V - 0.3 * g.random((H + 1, 6))
     Sigma = 0.1 * np.eye(d) + sum(np.outer(f, f) / s2 for f, _, s2 in rounds)
     beta_bar = 10 * c
     for s in range(6):
