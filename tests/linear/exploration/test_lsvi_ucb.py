@@ -11,6 +11,7 @@ from eluder.envs import misspecified_linear_mdp, one_hot_linear_mdp, random_line
 from eluder.experiments import regret
 from eluder.linear.exploration import lsvi_ucb
 from eluder.linear.exploration._lsvi_ucb import drift_scale, radius, switches
+from tests.instances import random_episodic
 from tests.linear.exploration import naive_exploration as naive
 
 
@@ -84,6 +85,32 @@ def test_learns_with_one_hot_features():
     best = tables.mu @ optimal_value(tables)[0]
     assert result.value[-1] > 0.95 * best
     assert result.N.sum() == 6 * 20_000
+
+
+def test_one_hot_features_make_it_tabular_value_iteration_with_counts():
+    """The same episodes as counts give: means shrunk by n / (n + lam), widths 1 / sqrt(n + lam)."""
+    tables, K, lam, g = random_episodic(S=3, A=2, H=3, seed=2, stages=True), 200, 0.5, rng(9)
+    mdp = one_hot_linear_mdp(tables)
+    result = lsvi_ucb(mdp, K, c=0.005, lam=lam, rng=rng(9))
+    beta = 0.005 * radius(6, 3, K, 0.05)
+    n, total, after, upper = np.zeros((3, 3, 2)), np.zeros((3, 3, 2)), np.zeros((3, 3, 2, 3)), []
+    for _ in range(K):
+        V, pi = np.zeros(3), np.zeros((3, 3), int)
+        for h in reversed(range(3)):
+            Q = (total[h] + after[h] @ V) / (n[h] + lam) + beta / np.sqrt(n[h] + lam)
+            Q = np.minimum(Q, 3 - h)
+            V, pi[h] = Q.max(axis=1), np.round(Q, 12).argmax(axis=1)
+        upper.append(tables.mu @ V)
+        s = naive.draw(tables.mu, g)
+        for h in range(3):
+            a = pi[h, s]
+            t = naive.draw(tables.P[h, s, a], g)
+            n[h, s, a] += 1
+            total[h, s, a] += np.broadcast_to(tables.r, (3, 3, 2))[h, s, a]
+            after[h, s, a, t] += 1
+            s = t
+    np.testing.assert_allclose(result.upper, upper, rtol=1e-9)
+    np.testing.assert_array_equal(result.N, n)
 
 
 def test_masked_actions_are_not_played():
