@@ -29,6 +29,8 @@ __all__ = [
     "largest_return",
     "lower_value",
     "mixture_tables",
+    "moment_levels",
+    "moment_radius",
     "moment_variances",
     "new_targets",
     "optimistic_plan",
@@ -369,6 +371,39 @@ def lower_value(
             pair_features(phi, h, s, pi[h, s], V[h + 1], x)
             q = r[h, s, pi[h, s]] + dot(fit.theta[g], x) - beta * confidence_norm(fit.inverse[g], x)
             V[h, s] = min(max(q, 0.0), cap[h])
+
+
+def moment_levels(K: int, H: int) -> int:
+    """Return the number of levels ``M = log2(7 K H)``, rounded up.
+
+    Parameters
+    ----------
+    K, H : int
+        Episodes and stages.
+
+    Returns
+    -------
+    int
+        M.
+
+    Examples
+    --------
+    >>> moment_levels(100, 8)  # log2(5600) = 12.45
+    13
+    """
+    return math.ceil(math.log2(7 * K * H))
+
+
+@kernel
+def moment_radius(d: int, H: int, k: int, lam: float, B: float, delta: float) -> float:
+    """Return ``12 sqrt(d ln(1 + k H^2 / (d lam)) l) + 30 sqrt(d) l + sqrt(lam) B``, the radius of each level.
+
+    Here ``l = ln(32 (ln(sqrt(H / d)) + 1) k^2 H^2 / delta)``, since alpha = H^(-1/2) and gamma = d^(-1/4);
+    ln(sqrt(H / d)) is taken as 0 where it is negative. Constants from memory, not confirmed.
+    """
+    log = math.log(32 * (max(0.5 * math.log(H / d), 0.0) + 1) * k**2 * H**2 / delta)
+    first = 12 * math.sqrt(d * math.log(1 + k * H**2 / (d * lam)) * log)
+    return first + 30 * math.sqrt(d) * log + math.sqrt(lam) * B
 
 
 @kernel

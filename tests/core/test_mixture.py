@@ -1,5 +1,7 @@
 """Linear mixture MDPs: checks, regressions against dense algebra, plans, variances of moments, instances."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,6 +17,8 @@ from eluder.core.mixture import (
     largest_return,
     lower_value,
     mixture_tables,
+    moment_levels,
+    moment_radius,
     moment_variances,
     new_targets,
     optimistic_plan,
@@ -252,6 +256,17 @@ def test_features_are_linear_in_the_value():
 
 
 # --- high-order moments ---
+
+
+def test_radius_and_levels_by_hand():
+    assert moment_levels(100, 8) == 13  # log2(5600) = 12.45
+    log = math.log(32 * (math.log(2.0) + 1) * 49 * 64 / 0.1)
+    assert moment_radius(2, 8, 7, 0.25, 1.5, 0.1) == pytest.approx(
+        12 * math.sqrt(2 * math.log(1 + 7 * 64 / 0.5) * log) + 30 * math.sqrt(2) * log + 0.75
+    )
+    assert moment_radius(2, 1, 1, 1.0, 0.0, 0.1) == pytest.approx(
+        12 * math.sqrt(2 * math.log(1.5) * math.log(320)) + 30 * math.sqrt(2) * math.log(320)
+    )
 
 
 def test_moment_variances_by_their_definition():

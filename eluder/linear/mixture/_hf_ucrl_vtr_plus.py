@@ -29,8 +29,6 @@ Deviations from the paper: the constants are from memory, not confirmed. M is ro
 is taken as 0 where it is negative (H < d). `c` multiplies beta_k, also in the weights.
 """
 
-import math
-
 import numpy as np
 
 from eluder.core import checks
@@ -41,6 +39,8 @@ from eluder.core.mixture import (
     TargetedRegression,
     add_target,
     mixture_tables,
+    moment_levels,
+    moment_radius,
     moment_variances,
     new_targets,
     optimistic_plan,
@@ -117,7 +117,7 @@ def hf_ucrl_vtr_plus(
     lam = d / mdp.B**2 if lam is None else checks.number("lam", lam, 0.0, open_low=True)
     delta = checks.failure_probability("delta", delta)
     c = checks.number("c", c, 0.0)
-    fit = new_targets(levels(K, H), d, lam)
+    fit = new_targets(moment_levels(K, H), d, lam)
     first = TargetedRegression._make(x[:1] for x in fit)
     Q, pi, N = np.zeros((H, S, A)), np.zeros((H, S), np.int64), np.zeros((H, S, A), np.int64)
     value, upper = np.empty(K), np.empty(K)
@@ -125,22 +125,6 @@ def hf_ucrl_vtr_plus(
     _hf_ucrl_vtr_plus(value, upper, Q, pi, N, fit, first, phi, sim, known, checks.generator(rng))
     Q[:, ~mdp.mask] = -np.inf
     return OnlineResult(value, upper, Q, pi, N)
-
-
-def levels(K: int, H: int) -> int:
-    """Return ``M = log2(7 K H)``, rounded up."""
-    return math.ceil(math.log2(7 * K * H))
-
-
-@kernel
-def radius(d: int, H: int, k: int, lam: float, B: float, delta: float) -> float:
-    """Return ``12 sqrt(d ln(1 + k H^2 / (d lam)) l) + 30 sqrt(d) l + sqrt(lam) B``.
-
-    Here ``l = ln(32 (ln(sqrt(H / d)) + 1) k^2 H^2 / delta)``, since alpha = H^(-1/2) and gamma = d^(-1/4).
-    """
-    log = math.log(32 * (max(0.5 * math.log(H / d), 0.0) + 1) * k**2 * H**2 / delta)
-    first = 12 * math.sqrt(d * math.log(1 + k * H**2 / (d * lam)) * log)
-    return first + 30 * math.sqrt(d) * log + math.sqrt(lam) * B
 
 
 GUARANTEES = (
@@ -187,7 +171,7 @@ def _hf_ucrl_vtr_plus(
     cap = np.ones(H)
     for k in range(value.size):
         # plan
-        beta = c * radius(d, H, k + 1, lam, B, delta)
+        beta = c * moment_radius(d, H, k + 1, lam, B, delta)
         optimistic_plan(Q, V, pi, first, phi, sim.r, sim.mask, beta, cap, u)
         value[k] = policy_value(sim, pi, V_pi, H - 1)  # measurement
         upper[k] = (sim.mu * V[0]).sum()

@@ -10,6 +10,8 @@ from eluder.core.mixture import (
     TargetedRegression,
     add_target,
     mixture_tables,
+    moment_levels,
+    moment_radius,
     new_targets,
     pair_features,
 )
@@ -86,8 +88,8 @@ def test_hf_ucrl_vtr_plus_plays_the_policies_of_the_paper(seed):
         mdp,
         mixture_tables(mdp).P,
         K,
-        lambda k: c * hf.radius(2, 3, k, 0.5, mdp.B, 0.05),
-        hf.levels(K, 3),
+        lambda k: c * moment_radius(2, 3, k, 0.5, mdp.B, 0.05),
+        moment_levels(K, 3),
         0.5,
         rng(seed),
     )
@@ -124,9 +126,9 @@ def test_weighted_regressions_are_those_of_the_paper():
 @pytest.mark.parametrize("lam", [0.5, 40.0])
 def test_regressions_of_all_moments_are_those_of_the_paper(lam):
     mdp, K, c = problem(1, total=1.0)._replace(mu=np.ones(5) / 5), 30, 0.004
-    tables, M = mixture_tables(mdp), hf.levels(30, 3)
+    tables, M = mixture_tables(mdp), moment_levels(30, 3)
     _, _, fits = naive.hf_ucrl_vtr_plus(
-        mdp, tables.P, K, lambda k: c * hf.radius(2, 3, k, lam, mdp.B, 0.05), M, lam, rng()
+        mdp, tables.P, K, lambda k: c * moment_radius(2, 3, k, lam, mdp.B, 0.05), M, lam, rng()
     )
     fit = new_targets(M, 2, lam)
     first = TargetedRegression._make(x[:1] for x in fit)
@@ -150,14 +152,6 @@ def test_equations_by_hand():
     assert plus.square_radius(*args) == pytest.approx(
         72 * math.sqrt(2 * math.log(1 + 7 * 81 / 0.5) * log) + 36 * log + 0.75
     )
-    log = math.log(32 * (math.log(2.0) + 1) * 49 * 64 / 0.1)
-    assert hf.radius(2, 8, 7, 0.25, 1.5, 0.1) == pytest.approx(
-        12 * math.sqrt(2 * math.log(1 + 7 * 64 / 0.5) * log) + 30 * math.sqrt(2) * log + 0.75
-    )
-    assert hf.radius(2, 1, 1, 1.0, 0.0, 0.1) == pytest.approx(
-        12 * math.sqrt(2 * math.log(1.5) * math.log(320)) + 30 * math.sqrt(2) * math.log(320)
-    )
-    assert hf.levels(100, 8) == 13  # log2(5600) = 12.45
 
 
 def test_variance_bound_by_hand():
@@ -210,13 +204,13 @@ def test_all_moments_cover_the_mixture():
     for seed in range(10):
         mdp = problem(seed % 5, H=H, total=1.0)
         lam = d / mdp.B**2
-        sim, fit = simulator(mixture_tables(mdp)), new_targets(hf.levels(K, H), d, lam)
+        sim, fit = simulator(mixture_tables(mdp)), new_targets(moment_levels(K, H), d, lam)
         first = TargetedRegression._make(x[:1] for x in fit)
         known = (lam, mdp.B, 0.05, 1.0)
         hf._hf_ucrl_vtr_plus(*room(K, H), fit, first, mdp.phi[None], sim, known, rng(seed))
         for m in range(len(fit.theta)):
             error = fit.theta[m] - mdp.theta
-            assert math.sqrt(error @ fit.Lambda[m] @ error) <= hf.radius(d, H, K, lam, mdp.B, 0.05)
+            assert math.sqrt(error @ fit.Lambda[m] @ error) <= moment_radius(d, H, K, lam, mdp.B, 0.05)
 
 
 @pytest.mark.parametrize("learner", LEARNERS, ids=IDS)
