@@ -9,7 +9,7 @@ Pseudo-code (algorithm 1), in our names::
         observe a reward x in [0, 1];  with probability x, S(a) += 1, else F(a) += 1              # update
 
 Guarantee: for Bernoulli arms and power >= 5, limsup regret / ln T is the constant of Lai and Robbins,
-``sum_{a: gap_a > 0} gap_a / kl(mean_a, best mean)`` (Theorem 1).
+``sum_{a: gap_a > 0} gap_a / kl(mean_a, best mean)`` (Theorem 1, from memory).
 
 Deviations from the paper: none. The default ``power = 0`` is what the authors recommend in practice. Only the
 argmax is needed: the quantile u is computed for the incumbent, and an arm replaces it if its tail beyond u

@@ -11,7 +11,7 @@ Pseudo-code (section 3), in our names::
 
 Guarantee: if the means change `changes` times and ``gamma = 1 - sqrt(changes / T) / 4``, with rewards in
 [0, 1] and xi > 1/2, the expected number of wrong plays of each arm is O(sqrt(changes T) ln T) (Theorem 1 and
-the remark after it); the constants depend on the smallest gap.
+the remark after it); the constants depend on the smallest gap (from memory).
 
 Deviations from the paper: none. `c` multiplies the radius; 1 is the paper's B for rewards in [0, 1].
 """

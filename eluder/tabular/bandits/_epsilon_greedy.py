@@ -8,8 +8,8 @@ Pseudo-code (figure 3), in our names::
         observe a reward;  n(a) += 1, mean(a) <- mean of its rewards                         # update
 
 Guarantee: with rewards in [0, 1], 0 < gap <= the smallest gap and rate > 5, an arm is wrongly played in
-round t with probability at most ``rate / (gap^2 t) + o(1 / t)`` (Theorem 3): the regret is O(log T). With a
-constant epsilon it grows linearly, by epsilon times the mean gap a round at least.
+round t with probability at most ``rate / (gap^2 t) + o(1 / t)`` (Theorem 3, from memory): the regret is
+O(log T). With a constant epsilon it grows linearly, by epsilon times the mean gap a round at least.
 
 Deviations from the paper: none. A greedy round takes arms that were never played first.
 """

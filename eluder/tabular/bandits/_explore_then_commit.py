@@ -10,7 +10,8 @@ Guarantee: if rewards are 1-sub-Gaussian (those in [0, 1] are), the expected reg
 
     m sum_a gap_a + max(T - m A, 0) sum_a gap_a exp(-m gap_a^2 / 4)                   (Theorem 6.1)
 
-and with two arms and the m of `optimal_m` at most ``gap + 4 / gap (1 + max(0, ln(T gap^2 / 4)))``.
+and with two arms and the m of `optimal_m` at most ``gap + 4 / gap (1 + max(0, ln(T gap^2 / 4)))``
+(both from memory).
 
 Deviations from the book: none.
 """

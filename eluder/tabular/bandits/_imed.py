@@ -11,7 +11,7 @@ Pseudo-code (section 3), in our names::
 
 Guarantee: for Bernoulli arms limsup regret / ln T is the constant of Lai and Robbins,
 
-    sum_{a: gap_a > 0} gap_a / kl(mean_a, best mean).
+    sum_{a: gap_a > 0} gap_a / kl(mean_a, best mean)                              (from memory)
 
 Deviations from the paper: its divergence D_inf is over all laws on (-inf, 1]; here it is that of a
 one-parameter family. For 0/1 rewards the two are equal; for other rewards in [0, 1] the Bernoulli divergence

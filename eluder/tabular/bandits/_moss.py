@@ -7,7 +7,7 @@ Pseudo-code (section 2), in our names::
         play a = argmax_a  mean(a) + sqrt(max(ln(T / (A n(a))), 0) / n(a))         # act
         observe a reward in [0, 1];  n(a) += 1, mean(a) <- mean of its rewards      # update
 
-Guarantee: the expected regret is at most 49 sqrt(A T), for every bandit (Theorem 5).
+Guarantee: the expected regret is at most 49 sqrt(A T), for every bandit (Theorem 5, from memory).
 
 Deviations from the paper: none. `c` multiplies the radius (1 is the paper's); for rewards that are
 sigma-sub-Gaussian instead of in [0, 1], ``c = 2 sigma``. An index depends on its own arm only, so the largest

@@ -10,7 +10,7 @@ Pseudo-code (section 3), in our names::
 
 Guarantee: if the means change `changes` times and ``window = 2 sqrt(T ln(T) / changes)``, with rewards in
 [0, 1] and xi > 1/2, the expected number of wrong plays of each arm is O(sqrt(changes T ln T)) (Theorem 2 and
-the remark after it); the constants depend on the smallest gap.
+the remark after it); the constants depend on the smallest gap (from memory).
 
 Deviations from the paper: none. `c` multiplies the radius; 1 is the paper's B for rewards in [0, 1].
 """

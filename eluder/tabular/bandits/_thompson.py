@@ -14,7 +14,7 @@ Guarantee: with the Beta prior, for every eps > 0 the expected regret is at most
     (1 + eps) sum_{a: gap_a > 0} gap_a ln(T) / kl(mean_a, best mean) + O(A / eps^2)       (Theorem 1)
 
 so that for Bernoulli arms it meets the lower bound of Lai and Robbins (also Kaufmann, Korda & Munos, ALT
-2012); with the Gaussian prior it is O(sqrt(A T ln A)) (Theorem 3).
+2012); with the Gaussian prior it is O(sqrt(A T ln A)) (Theorem 3; both from memory).
 
 Deviations from the paper: none in law. With the Beta prior most draws are not made: beyond the largest draw M
 so far the log-concave density f is below its tangent ``f(M) exp(-slope (x - M))``, whose mass q is small.

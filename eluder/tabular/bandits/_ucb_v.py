@@ -13,7 +13,7 @@ Guarantee: for zeta = 1.2 and c = 1 the expected regret is at most
 
     10 sum_{a: gap_a > 0} (var_a / gap_a + 2) ln(T)                                   (Theorem 4)
 
-which is stated here with var_a <= 1/4.
+which is stated here with var_a <= 1/4 (the number of the theorem and its constants are from memory).
 
 Deviations from the paper: t is the number of plays so far; there it is the number of the round, one more.
 `c` multiplies the last term only, as there; the variance is that of the sample (divided by n).
