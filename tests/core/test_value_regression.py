@@ -1,8 +1,12 @@
 """Regression onto all next states against dense algebra."""
 
+import math
+
 import numpy as np
 import pytest
 
+from eluder.core.kernels import kernel, sample
+from eluder.core.linear import episodic
 from eluder.core.value_regression import (
     ValueRegression,
     add_round,
@@ -11,6 +15,7 @@ from eluder.core.value_regression import (
     predict,
     solve,
 )
+from eluder.envs import random_linear_mdp
 
 
 def rng(seed=0):
@@ -77,3 +82,41 @@ def test_widths_obey_the_elliptical_potential():
         total += min(1.0, fit.width2[0, s, a])
         add_round(fit, 0, s, a, 0.0, 0, u)
         assert total <= 2 * fit.logdet[0] + 1e-9
+
+
+@kernel
+def misses(fit, P, V, w_true, deviation, rounds, g, u, y, w):
+    """Whether ``|phi (w - w*)| > beta |phi|`` for some pair after some round; one run, uniform pairs."""
+    S, A = fit.width2.shape[1:]
+    for _ in range(rounds):
+        s, a = int(g.random() * S), int(g.random() * A)
+        t = sample(P[s, a], g)
+        add_round(fit, 0, s, a, 0.0, t, u)
+        solve(fit, 0, V, y, w)
+        beta = deviation[0] * math.sqrt(2 * deviation[1] + fit.logdet[0]) + deviation[2]
+        for x in range(S):
+            for z in range(A):
+                error = abs(predict(fit, x, z, w) - predict(fit, x, z, w_true))
+                if error > beta * math.sqrt(fit.width2[0, x, z]) + 1e-12:
+                    return True
+    return False
+
+
+@pytest.mark.parametrize(("scale", "expected"), [(1.0, (0.0, 0.05)), (0.15, (0.2, 1.0))])
+def test_the_ellipsoid_covers_the_regression_in_enough_of_a_thousand_runs(scale, expected):
+    """Of a fixed V, at all times of a run at once: radius ``R sqrt(2 ln(1/delta) + ln det Lambda) + |w*|``.
+
+    That is for lam = 1; values in [0, 2] have R = 1 (Abbasi-Yadkori, Pal & Szepesvari 2011, Theorem 2).
+    """
+    g, S, A, d = rng(4), 5, 3, 3
+    mdp = random_linear_mdp(S, A, d, 1, rng=g)
+    P, V = episodic(mdp).P[0], 2 * g.random(S)
+    w_true = mdp.psi[0] @ V
+    deviation = scale * np.array([1.0, 0.0, np.linalg.norm(w_true)])
+    deviation[1] = math.log(1 / 0.05)
+    missed = sum(
+        misses(new_regression(mdp.phi, 1, 1.0), P, V, w_true, deviation, 200, g, *np.zeros((3, d)))
+        for _ in range(1000)
+    )
+    print(scale, missed)
+    assert expected[0] <= missed / 1000 <= expected[1]
