@@ -28,8 +28,9 @@ MAY_IMPORT = {
     "envs": {"core", "envs"},
     "tabular": {"core", "tabular"},
     "linear": {"core", "linear"},
-    "experiments": {"core", "envs", "tabular", "linear", "experiments"},
-    "cli": {"core", "envs", "tabular", "linear", "experiments", "cli"},
+    "deep": {"core", "envs", "deep"},
+    "experiments": {"core", "envs", "tabular", "linear", "deep", "experiments"},
+    "cli": {"core", "envs", "tabular", "linear", "deep", "experiments", "cli"},
     "__main__": {"cli"},
     "__init__": set(),
 }

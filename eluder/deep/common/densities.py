@@ -1,0 +1,102 @@
+"""Log-densities of policies: Gaussian, and Gaussian squashed by tanh, in their stable forms."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+__all__ = ["gaussian_log_density", "log_tanh_derivative", "tanh_gaussian", "tanh_gaussian_log_density"]
+
+
+def gaussian_log_density(x: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
+    """Return the log-density of a diagonal Gaussian, summed over the last axis.
+
+    Parameters
+    ----------
+    x, mean, log_std : Tensor, shape (..., A)
+        Points, means and logarithms of the standard deviations.
+
+    Returns
+    -------
+    Tensor, shape (...)
+        ``-sum (z^2 / 2 + log_std + ln(2 pi) / 2)`` with ``z = (x - mean) / std``.
+
+    Examples
+    --------
+    >>> round(gaussian_log_density(torch.zeros(1), torch.zeros(1), torch.zeros(1)).item(), 6)
+    -0.918939
+    """
+    z = (x - mean) * torch.exp(-log_std)
+    return -(0.5 * z * z + log_std + 0.5 * math.log(2 * math.pi)).sum(dim=-1)
+
+
+def log_tanh_derivative(u: Tensor) -> Tensor:
+    """Return ``ln(1 - tanh(u)^2)`` without cancellation: ``2 (ln 2 - u - softplus(-2 u))``.
+
+    Parameters
+    ----------
+    u : Tensor
+        Any shape.
+
+    Returns
+    -------
+    Tensor
+        Of the same shape; about ``-2 |u| + 2 ln 2`` where tanh rounds to an end.
+
+    Examples
+    --------
+    >>> [round(x, 3) for x in log_tanh_derivative(torch.tensor([0.0, 50.0])).tolist()]
+    [0.0, -98.614]
+    """
+    return 2.0 * (math.log(2.0) - u - F.softplus(-2.0 * u))
+
+
+def tanh_gaussian_log_density(u: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
+    """Return the log-density of ``a = tanh(u)`` for a Gaussian u, summed over the last axis.
+
+    Parameters
+    ----------
+    u, mean, log_std : Tensor, shape (..., A)
+        Points before squashing, means and logarithms of the standard deviations.
+
+    Returns
+    -------
+    Tensor, shape (...)
+        ``ln N(u) - sum ln(1 - tanh(u)^2)``.
+
+    Examples
+    --------
+    >>> zero = torch.zeros(1)
+    >>> round(tanh_gaussian_log_density(zero, zero, zero).item(), 6)
+    -0.918939
+    """
+    return gaussian_log_density(u, mean, log_std) - log_tanh_derivative(u).sum(dim=-1)
+
+
+def tanh_gaussian(mean: Tensor, log_std: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    """Return a reparametrised action of the squashed Gaussian and its log-density.
+
+    Parameters
+    ----------
+    mean, log_std : Tensor, shape (..., A)
+        Of the Gaussian before squashing.
+    noise : Tensor, shape (..., A)
+        Standard normal numbers.
+
+    Returns
+    -------
+    Tensor, shape (..., A)
+        ``tanh(mean + std noise)``, in [-1, 1].
+    Tensor, shape (...)
+        Its log-density; with u = mean + std noise, z is the noise itself.
+
+    Examples
+    --------
+    >>> action, log_prob = tanh_gaussian(torch.zeros(3, 2), torch.zeros(3, 2), torch.zeros(3, 2))
+    >>> action.shape, log_prob.shape
+    (torch.Size([3, 2]), torch.Size([3]))
+    """
+    u = mean + torch.exp(log_std) * noise
+    log_normal = -(0.5 * noise * noise + log_std + 0.5 * math.log(2 * math.pi)).sum(dim=-1)
+    return torch.tanh(u), log_normal - log_tanh_derivative(u).sum(dim=-1)

@@ -1,0 +1,121 @@
+"""Checkpoints: what was saved comes back; killed, truncated and tampered ones are told from whole ones."""
+
+import json
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from eluder.deep.common.checkpoint import checkpoints, load_checkpoint, save_checkpoint
+
+TENSORS = {
+    "w": torch.arange(6.0).view(2, 3),
+    "n": torch.tensor([2**62, -1]),
+    "half": torch.ones(3, dtype=torch.bfloat16),
+    "mask": torch.tensor([True, False]),
+}
+STATE = {
+    "step": 7,
+    "rng": np.random.PCG64(3).state,
+    "schedule": [0.1, {"a": None}],
+    "name": "é",
+    "nan": float("inf"),
+}
+
+
+def test_what_was_saved_comes_back(tmp_path):
+    path = save_checkpoint(tmp_path / "run", 7, TENSORS, STATE)
+    tensors, state = load_checkpoint(path)
+    assert state == STATE
+    assert tensors.keys() == TENSORS.keys()
+    for name, x in TENSORS.items():
+        assert tensors[name].dtype == x.dtype
+        assert torch.equal(tensors[name], x)
+
+
+def test_tensors_that_share_memory_or_are_views_are_saved(tmp_path):
+    flat = torch.arange(12.0)
+    path = save_checkpoint(tmp_path, 0, {"flat": flat, "view": flat[3:9].view(2, 3).T}, {})
+    tensors, _ = load_checkpoint(path)
+    assert torch.equal(tensors["view"], flat[3:9].view(2, 3).T)
+
+
+def test_only_the_last_ones_stay(tmp_path):
+    for step in (5, 10, 15, 20):
+        save_checkpoint(tmp_path, step, TENSORS, {"k": step}, keep=2)
+    assert [p.name for p in checkpoints(tmp_path)] == ["step-000000000015", "step-000000000020"]
+    assert load_checkpoint(tmp_path)[1] == {"k": 20}
+    save_checkpoint(tmp_path, 20, TENSORS, {"k": "again"})
+    assert load_checkpoint(tmp_path)[1] == {"k": "again"}
+
+
+@pytest.mark.parametrize("file", ["tensors.safetensors", "state.json"])
+@pytest.mark.parametrize("damage", ["cut", "flip", "empty", "gone"])
+def test_damage_is_named_and_the_one_before_is_usable(tmp_path, file, damage):
+    save_checkpoint(tmp_path, 1, TENSORS, STATE)
+    last = save_checkpoint(tmp_path, 2, TENSORS, STATE)
+    data = bytearray((last / file).read_bytes())
+    if damage == "gone":
+        (last / file).unlink()
+    else:
+        data[len(data) // 2] ^= 1
+        (last / file).write_bytes({"cut": data[:-5], "flip": data, "empty": b""}[damage])
+    with pytest.raises(ValueError, match=rf"{file} (is|cannot).*; the one before it is .*step-000000000001"):
+        load_checkpoint(tmp_path)
+    assert load_checkpoint(checkpoints(tmp_path)[0])[1] == STATE
+
+
+def test_a_forged_state_with_other_numbers_is_refused(tmp_path):
+    path = save_checkpoint(tmp_path, 1, TENSORS, {"alpha": 0.5})
+    raw = json.loads((path / "state.json").read_text())
+    raw["state"] = raw["state"].replace("0.5", "0.6")
+    (path / "state.json").write_text(json.dumps(raw))
+    with pytest.raises(ValueError, match=r"state\.json is damaged: its digest does not fit$"):
+        load_checkpoint(path)
+
+
+def test_another_format_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("eluder.deep.common.checkpoint.FORMAT", 99)
+    path = save_checkpoint(tmp_path, 1, TENSORS, {})
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match="has format 99, this version reads 1"):
+        load_checkpoint(path)
+
+
+def test_killed_while_saving_leaves_a_whole_one(tmp_path):
+    """kill -9 at any time; what is there loads, and the next save cleans up."""
+    code = f"""
+import torch
+from eluder.deep.common.checkpoint import save_checkpoint
+step = 0
+while True:
+    save_checkpoint({str(tmp_path)!r}, step, {{"w": torch.full((300_000,), float(step))}}, {{"step": step}})
+    step += 1
+"""
+    process = subprocess.Popen([sys.executable, "-c", code])
+    deadline = time.monotonic() + 60
+    while len(checkpoints(tmp_path)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.05)
+    process.kill()
+    process.wait()
+    tensors, state = load_checkpoint(tmp_path)
+    assert (tensors["w"] == state["step"]).all()
+    save_checkpoint(tmp_path, 10**9, TENSORS, {})
+    assert not list(tmp_path.glob(".saving-*"))
+
+
+def test_refuses_what_is_not_plain(tmp_path):
+    with pytest.raises(ValueError, match=r"tensors\['x'\] must be a Tensor, got ndarray"):
+        save_checkpoint(tmp_path, 0, {"x": np.ones(2)}, {})
+    with pytest.raises(ValueError, match="state must be plain data"):
+        save_checkpoint(tmp_path, 0, {}, {"x": object()})
+    with pytest.raises(ValueError, match="step must be at least 0"):
+        save_checkpoint(tmp_path, -1, {}, {})
+    with pytest.raises(ValueError, match="keep must be at least 1"):
+        save_checkpoint(tmp_path, 0, {}, {}, keep=0)
+    with pytest.raises(ValueError, match="no checkpoint in"):
+        load_checkpoint(tmp_path / "nothing")

@@ -1,0 +1,61 @@
+"""Densities of policies against torch.distributions, quadrature, and at the ends of tanh."""
+
+import math
+
+import pytest
+import torch
+
+from eluder.deep.common.densities import (
+    gaussian_log_density,
+    log_tanh_derivative,
+    tanh_gaussian,
+    tanh_gaussian_log_density,
+)
+
+
+def test_gaussian_is_that_of_torch():
+    g = torch.Generator().manual_seed(0)
+    x, mean, log_std = torch.randn(3, 7, 4, dtype=torch.float64, generator=g)
+    expected = torch.distributions.Normal(mean, log_std.exp()).log_prob(x).sum(-1)
+    torch.testing.assert_close(gaussian_log_density(x, mean, log_std), expected)
+
+
+def test_squashed_density_is_that_of_torch_where_it_can_be_computed():
+    g = torch.Generator().manual_seed(1)
+    u, mean, log_std = torch.randn(3, 7, 4, dtype=torch.float64, generator=g)
+    law = torch.distributions.TransformedDistribution(
+        torch.distributions.Normal(mean, log_std.exp()), torch.distributions.TanhTransform(cache_size=1)
+    )
+    expected = law.log_prob(torch.tanh(u)).sum(-1)
+    torch.testing.assert_close(tanh_gaussian_log_density(u, mean, log_std), expected, rtol=1e-6, atol=1e-6)
+
+
+def test_squashed_density_integrates_to_one():
+    a = torch.linspace(-1, 1, 2_000_001, dtype=torch.float64)[1:-1, None]
+    mean, log_std = torch.tensor([0.4], dtype=torch.float64), torch.tensor([-0.5], dtype=torch.float64)
+    density = tanh_gaussian_log_density(torch.atanh(a), mean, log_std).exp()
+    assert density.sum().item() * 1e-6 == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_ends_of_tanh_are_finite_and_have_gradients(dtype):
+    u = torch.tensor([-1e4, -40.0, -1e-8, 0.0, 3.0, 40.0, 1e4], dtype=dtype, requires_grad=True)
+    y = log_tanh_derivative(u)
+    assert torch.isfinite(y).all()
+    y.sum().backward()
+    assert torch.isfinite(u.grad).all()
+    torch.testing.assert_close(y[5].item(), 2 * math.log(2) - 80, rtol=1e-6, atol=0)
+    torch.testing.assert_close(y[4].item(), math.log(1 - math.tanh(3) ** 2), rtol=1e-5, atol=0)
+    torch.testing.assert_close(u.grad, -2 * torch.tanh(u.detach()), rtol=1e-5, atol=1e-7)
+
+
+def test_reparametrised_action_has_the_density_of_its_point():
+    g = torch.Generator().manual_seed(2)
+    mean, log_std, noise = torch.randn(3, 5, 3, dtype=torch.float64, generator=g)
+    action, log_prob = tanh_gaussian(mean, log_std, noise)
+    u = mean + log_std.exp() * noise
+    torch.testing.assert_close(action, torch.tanh(u))
+    torch.testing.assert_close(log_prob, tanh_gaussian_log_density(u, mean, log_std))
+    assert torch.autograd.gradcheck(
+        lambda m, s: tanh_gaussian(m, s, noise), (mean.requires_grad_(), log_std.requires_grad_())
+    )
