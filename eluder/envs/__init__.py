@@ -4,6 +4,7 @@ Each instance takes `H` for an EpisodicMDP or `gamma` for a DiscountedMDP; bandi
 this package registers gymnasium ids such as "eluder/RiverSwim-v0".
 """
 
+from eluder.envs._adversarial_linear import adversarial_linear_mdp, adversarial_mdp
 from eluder.envs._adversaries import blockwise_adversary, lower_bound_bandit
 from eluder.envs._bandits import (
     adversarial_bandit,
@@ -63,6 +64,8 @@ from eluder.envs._to_gymnasium import to_gymnasium
 __all__ = [
     "Log",
     "adversarial_bandit",
+    "adversarial_linear_mdp",
+    "adversarial_mdp",
     "american_put",
     "bernoulli_bandit",
     "blockwise_adversary",
