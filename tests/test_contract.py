@@ -21,6 +21,8 @@ from tests.linear.bandits import rows_linear
 from tests.linear.exploration import rows_exploration
 from tests.linear.mixture import rows_mixture
 from tests.linear.offline import rows_offline
+from tests.linear.robust import rows_robust
+from tests.linear.reward_free import rows_reward_free
 from tests.tabular.bandits import rows_adversarial, rows_identification, rows_stochastic, rows_structured
 
 
@@ -161,6 +163,10 @@ ALGORITHMS = [
     *rows_mixture.ROWS,
     # --- linear.offline ---
     *rows_offline.ROWS,
+    # --- linear.robust ---
+    *rows_robust.ROWS,
+    # --- linear.reward_free ---
+    *rows_reward_free.ROWS,
 ]
 IDS = [row.name for row in ALGORITHMS]
 

@@ -39,6 +39,9 @@ __all__ = [
 ]
 
 
+TIE = 1e-10  # action values that differ by less are equal but for rounding
+
+
 class _LinearMixtureMDP(NamedTuple):
     phi: Array
     theta: Array
@@ -334,22 +337,23 @@ def optimistic_plan(
     """Plan in place: ``Q[h] = clip(r[h] + psi theta + beta |psi|, 0, cap[h])``, `V` its maximum, `pi` greedy.
 
     `V` has shape (H + 1, S) and zeros in its last row; `x` (d,) is room to work. Stage h uses regression h,
-    or the only one.
+    or the only one. Of actions that differ by rounding only `pi` takes the first.
     """
     H, S, A = Q.shape
     for h in range(H - 1, -1, -1):
         g = h % fit.theta.shape[0]
         for s in range(S):
-            best, largest = -1, -math.inf
+            best, V[h, s] = -1, 0.0
             for a in range(A):
                 if not mask[s, a]:
                     continue
                 pair_features(phi, h, s, a, V[h + 1], x)
                 q = r[h, s, a] + dot(fit.theta[g], x) + beta * confidence_norm(fit.inverse[g], x)
                 Q[h, s, a] = min(max(q, 0.0), cap[h])
-                if Q[h, s, a] > largest:
-                    best, largest = a, Q[h, s, a]
-            V[h, s], pi[h, s] = largest, best
+                V[h, s] = max(V[h, s], Q[h, s, a])
+                if best < 0 or Q[h, s, a] > Q[h, s, best] + TIE:
+                    best = a
+            pi[h, s] = best
 
 
 @kernel
