@@ -17,12 +17,13 @@ from eluder.core.results import BanditResult, IdentificationResult, OnlineResult
 from eluder.experiments.catalogue import AREAS
 from tests.contract import BUDGET, DELTA, RNG, SCALE, STEPS, Row
 from tests.instances import random_discounted, random_episodic
+from tests.linear.adversarial import rows_adversarial as rows_losses
 from tests.linear.bandits import rows_linear
 from tests.linear.exploration import rows_exploration
 from tests.linear.mixture import rows_mixture
 from tests.linear.offline import rows_offline
-from tests.linear.robust import rows_robust
 from tests.linear.reward_free import rows_reward_free
+from tests.linear.robust import rows_robust
 from tests.tabular.bandits import rows_adversarial, rows_identification, rows_stochastic, rows_structured
 
 
@@ -155,6 +156,8 @@ ALGORITHMS = [
     *rows_identification.ROWS,
     *rows_adversarial.ROWS,
     *rows_structured.ROWS,
+    # --- linear.adversarial ---
+    *rows_losses.ROWS,
     # --- linear.bandits ---
     *rows_linear.ROWS,
     # --- linear.exploration ---

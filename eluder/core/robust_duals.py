@@ -33,8 +33,7 @@ __all__ = [
     "tv_penalty_dual",
 ]
 
-GRID, STEPS, RANGE = 48, 45, 30.0  # of the search over the logarithm of the temperature of a KL ball
-ROUNDING = 1e-12  # of a sum of probabilities
+GRID, STEPS, RANGE = 60, 45, 30.0  # of the search over the logarithm of the temperature of a KL ball
 GOLDEN = 0.6180339887498949
 
 
@@ -111,16 +110,11 @@ def kl_penalty_dual(m: Array, V: Array, lam: float, top: float) -> float:
 
 
 @kernel
-def _kl_at(m: Array, V: Array, low: float, missing: float, temperature: float, top: float) -> float:
-    """Return ``-l ln(max(1 + m (e^(-V / l) - 1), e^(-top / l)))``; `low` is min V, `missing` is 1 - m 1."""
-    less = 0.0  # 1 + m (e^(-V / l) - 1) = e^(-low / l) (1 + less)
+def _kl_at(m: Array, V: Array, low: float, temperature: float, top: float) -> float:
+    """Return ``low - l ln(max(1 + m (e^((low - V) / l) - 1), e^((low - top) / l)))``."""
+    less = 0.0
     for s in range(m.size):
         less += m[s] * math.expm1((low - V[s]) / temperature)
-    if missing != 0.0:
-        x = low / temperature
-        if x > 500.0:
-            return top if missing < 0.0 else min(-temperature * math.log(missing), top)
-        less += missing * math.expm1(x)
     if less <= -1.0:
         return top
     return min(low - temperature * math.log1p(less), top)
@@ -128,52 +122,53 @@ def _kl_at(m: Array, V: Array, low: float, missing: float, temperature: float, t
 
 @kernel
 def kl_ball_dual(m: Array, V: Array, rho: float, top: float) -> float:
-    """Return the maximum over l > 0 of ``-l ln(max(1 + m (e^(-V / l) - 1), e^(-top / l))) - l rho``.
+    """Return the maximum over l > 0 of ``low - l ln(1 + m (e^((low - V) / l) - 1)) - l rho``, low = min V.
 
     Parameters
     ----------
     m : ndarray, shape (S,)
-        Weights. What they lack of 1 counts as value 0.
+        Weights. What they lack of 1 counts as the least value.
     V : ndarray, shape (S,)
-        Values between 0 and `top`.
+        Values, at most `top`.
     rho : float
-        Radius, at least 0; with 0 the answer is ``m V``.
+        Radius, at least 0; with 0 the answer is ``low + m (V - low)``.
     top : float
-        Largest value there can be.
+        Largest value there can be: the logarithm is cut off where it would give more.
 
     Returns
     -------
     float
-        The maximum, cut to [0, m V], between which it is for a distribution. For a distribution the function
-        is concave and the answer exact up to rounding; for weights of any sign it is the best of a grid and
-        of a golden-section search around it. O(S) per evaluation, of which there are about a hundred.
+        For a distribution the function is concave and the maximum exact up to rounding. For weights of any
+        sign it is the first maximum that a grid meets from above, refined by golden sections: towards l = 0
+        one negative weight on a low value makes the function grow without meaning. Cut to what rho = 0
+        gives. O(S) per evaluation, of which there are about a hundred.
 
     Examples
     --------
     >>> round(kl_ball_dual(np.array([0.5, 0.5]), np.array([0.0, 1.0]), 0.1308, 1.0), 4)
     0.25
     """
-    mean, missing = 0.0, 1.0
+    low = float(V.min())
+    mean = low
     for s in range(m.size):
-        mean += m[s] * V[s]
-        missing -= m[s]
-    if abs(missing) < ROUNDING:
-        missing = 0.0
-    if rho <= 0.0 or mean <= 0.0:
-        return max(mean, 0.0) if rho > 0.0 else mean
-    low, best = float(V.min()), 0.0
-    high = math.log(top / rho)  # beyond it the function is at most 0
+        mean += m[s] * (V[s] - low)
+    if rho <= 0.0 or mean <= low or top <= low:
+        return max(mean, low) if rho > 0.0 else mean
+    best = low
+    high = math.log((top - low) / rho)  # beyond it the function is at most `low`
     at, width = high, RANGE / GRID
     for k in range(GRID + 1):
-        x = high - RANGE + width * k
-        y = _kl_at(m, V, low, missing, math.exp(x), top) - rho * math.exp(x)
+        x = high - width * k
+        y = _kl_at(m, V, low, math.exp(x), top) - rho * math.exp(x)
         if y > best:
             best, at = y, x
+        elif best > low:
+            break
     a, b = at - width, min(at + width, high)
     for _ in range(STEPS):
         c, d = b - GOLDEN * (b - a), a + GOLDEN * (b - a)
-        y = _kl_at(m, V, low, missing, math.exp(c), top) - rho * math.exp(c)
-        z = _kl_at(m, V, low, missing, math.exp(d), top) - rho * math.exp(d)
+        y = _kl_at(m, V, low, math.exp(c), top) - rho * math.exp(c)
+        z = _kl_at(m, V, low, math.exp(d), top) - rho * math.exp(d)
         best = max(best, y, z)
         if y > z:
             b = d

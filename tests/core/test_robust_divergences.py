@@ -206,11 +206,14 @@ def test_duals_of_weights_of_any_sign_by_a_fine_grid():
         assert chi2_penalty_dual(m, V, order, lam, top) >= chi2 - 1e-12
         z = max(m @ np.exp(-V / lam), math.exp(-top / lam))
         assert kl_penalty_dual(m, V, lam, top) == pytest.approx(-lam * math.log(z))
-        temperature = np.exp(np.linspace(math.log(top / rho) - 30, math.log(top / rho), 40_001))
-        z = 1 + np.expm1(-V / temperature[:, None]) @ m
-        log = np.maximum(np.log(np.where(z > 0, z, 1e-300)), -top / temperature)
-        kl = (-temperature * np.where(z > 0, log, -top / temperature) - temperature * rho).max()
-        assert kl_ball_dual(m, V, rho, top) == pytest.approx(np.clip(kl, 0, max(m @ V, 0)), abs=1e-4)
+        low = V.min()
+        t = np.exp(np.linspace(math.log((top - low) / rho), math.log((top - low) / rho) - 30, 40_001))
+        z = 1 + np.expm1((low - V) / t[:, None]) @ m
+        y = np.where(z > 0, np.minimum(low - t * np.log(np.maximum(z, 1e-300)), top), top) - t * rho
+        falls = np.flatnonzero((np.diff(y) < 0) & (y[:-1] > low))  # past the first maximum from above
+        kl = y[: falls[0] + 1].max() if falls.size else y.max()
+        mean = low + m @ (V - low)
+        assert kl_ball_dual(m, V, rho, top) == pytest.approx(max(min(kl, mean), low), abs=1e-4)
 
 
 def test_kernels_write_the_worst_distribution():
