@@ -157,3 +157,89 @@ def lsvi_reward_free(mdp, P, K, beta, lam, rng):
 
 def draw(p, rng):
     return int(min(np.searchsorted(np.cumsum(p), rng.random(), side="right"), np.flatnonzero(p)[-1]))
+
+
+# --- HF-UCRL-RFE++ ---
+
+
+def policy_uncertainty(mdp, pi, theta, r, beta, inverse_hat, inverse_tilde):
+    """Return V_hat and V_tilde of a given policy, by the paper's recursion."""
+    S, H = len(mdp.mask), mdp.H
+    hat, tilde = np.zeros((H + 1, S)), np.zeros((H + 1, S))
+    for h in reversed(range(H)):
+        for s in range(S):
+            a = pi[h][s]
+            x, z = kernels(mdp, h)[:, s, a] @ hat[h + 1], kernels(mdp, h)[:, s, a] @ tilde[h + 1]
+            u = min(1, beta * np.sqrt(z @ inverse_tilde @ z))
+            hat[h, s] = np.clip(u + 2 * beta * np.sqrt(x @ inverse_hat @ x) + x @ theta, 0, 1)
+            tilde[h, s] = np.clip(r[h, s, a] + z @ theta, 0, 1)
+    return hat, tilde
+
+
+def backward_policy(mdp, theta, r, beta, inverse_hat, inverse_tilde, greedy):
+    """Return the policy that takes, backward, the largest (V_hat, V_tilde), or (V_tilde, V_hat)."""
+    S, H = len(mdp.mask), mdp.H
+    pi = mdp.mask.argmax(axis=1)[None].repeat(H, axis=0)
+    for h in reversed(range(H)):
+        for s in range(S):
+            found = []
+            for a in np.flatnonzero(mdp.mask[s]):
+                pi[h, s] = a
+                hat, tilde = policy_uncertainty(mdp, pi, theta, r, beta, inverse_hat, inverse_tilde)
+                pair = (round(hat[h, s], 9), round(tilde[h, s], 9))
+                found.append((pair[::-1] if greedy else pair, -a))
+            pi[h, s] = -max(found)[1]
+    return pi
+
+
+def hf_oracle(mdp, models, rewards, beta, inverse_hat, inverse_tilde):
+    """Return the largest V_hat from mu, with its (V_hat, V_tilde, pi)."""
+    best, kept = -1.0, None
+    for theta in models:
+        for r in rewards:
+            for greedy in (False, True):
+                pi = backward_policy(mdp, theta, r, beta, inverse_hat, inverse_tilde, greedy)
+                hat, tilde = policy_uncertainty(mdp, pi, theta, r, beta, inverse_hat, inverse_tilde)
+                if mdp.mu @ hat[0] > best + 1e-9:
+                    best, kept = mdp.mu @ hat[0], (hat, tilde, pi)
+    return best, kept
+
+
+def moment_weights(fits, start, X, beta, gamma, alpha):
+    """Return sigma_m^2 of one round; `start` holds (inverse, theta) at the start of the episode."""
+    clip = [np.clip(X[m] @ start[m][1], 0, 1) for m in range(len(fits))]
+    wide = [np.sqrt(X[m] @ start[m][0] @ X[m]) for m in range(len(fits))]
+    sigma2 = []
+    for m, fit in enumerate(fits):
+        known = 1.0
+        if m + 1 < len(fits):
+            known = clip[m + 1] - clip[m] ** 2 + min(1, 2 * beta * wide[m]) + min(1, beta * wide[m + 1])
+        sigma2.append(max(gamma**2 * fit.norm(X[m]), known, alpha**2))
+    return sigma2
+
+
+def inside(theta, series, radius):
+    return all(
+        np.sqrt((theta - f.theta) @ f.Lambda @ (theta - f.theta)) <= radius for fits in series for f in fits
+    )
+
+
+def hf_ucrl_rfe_plus_plus(mdp, P, K, rewards, models, radius, prior, M, lam, rng):
+    """Return the policies, the uncertainty, the two series and the models left; ``radius(k)`` from 1."""
+    d, H = mdp.phi.shape[-4], mdp.H
+    hat, tilde = [Ridge(d, lam) for _ in range(M)], [Ridge(d, lam) for _ in range(M)]
+    policies, uncertainty, left = [], [], [np.array(x) for x in models]
+    for k in range(1, K + 1):
+        beta = radius(k)
+        left = [x for x in left if inside(x, (hat, tilde), beta + prior)]
+        best, (V_hat, V_tilde, pi) = hf_oracle(mdp, left, rewards, beta, hat[0].inverse, tilde[0].inverse)
+        policies.append(pi)
+        uncertainty.append(best)
+        starts = [[(f.inverse, f.theta) for f in fits] for fits in (hat, tilde)]
+        for h, s, a, t in episode(mdp, P, pi, rng):
+            for fits, start, V in ((hat, starts[0], V_hat), (tilde, starts[1], V_tilde)):
+                X = [kernels(mdp, h)[:, s, a] @ V[h + 1] ** (2**m) for m in range(M)]
+                sigma2 = moment_weights(fits, start, X, beta, d**-0.25, H**-0.5)
+                for m in range(M):
+                    fits[m].add(X[m], V[h + 1, t] ** (2**m), 1 / sigma2[m])
+    return policies, np.array(uncertainty), (hat, tilde), left

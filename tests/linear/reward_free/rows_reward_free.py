@@ -56,4 +56,20 @@ ROWS = [
         )
         for name in ("ucrl_rfe", "ucrl_rfe_plus")
     ),
+    Row(
+        "linear.reward_free.hf_ucrl_rfe_plus_plus",
+        mixture,
+        args=(30,),
+        kwargs={"c": 0.01},
+        result=MixtureExploration,
+        check=check_exploration,
+        errors=(
+            *COMMON,
+            ({"rewards": np.ones((1, 3, 4, 3))}, r"rewards\[0\] may add up to 3 in an episode"),
+            ({"rewards": np.ones((3, 4, 3))}, "rewards must have shape"),
+            ({"models": [[np.nan, 0.0]]}, r"models\[0, 0\] is nan, it must be finite"),
+            ({"models": [[0.0]]}, "models must have shape"),
+            ({"models": [[100.0, 0.0]]}, "none is left in the confidence set after episode 0"),
+        ),
+    ),
 ]
