@@ -1,6 +1,6 @@
 """Networks of many seeds, and of many members each, as one batched matrix product per layer.
 
-A weight has shape (N, *members, in, out): N seeds side by side, and leading axes for twin critics,
+A weight has shape (N, members..., in, out): N seeds side by side, and leading axes for twin critics,
 ensembles or the experts of a mixture. All parameters of an optimiser lie in one flat tensor, their gradients
 in another, so that a step of Adam or of a target network is a handful of operations whatever the number of
 layers.
@@ -38,7 +38,7 @@ class Parameters:
     flat, grad : Tensor, shape (N P,)
         All numbers, tensor after tensor; `grad` is where autograd adds.
     tensors : dict of str to Tensor
-        Leaves of shape (N, *shape).
+        Leaves of shape (N, ...).
 
     Raises
     ------
@@ -118,7 +118,7 @@ def mlp_shapes(
     Returns
     -------
     dict of str to tuple of int
-        Weights (*members, in, out) and biases (*members, 1, out).
+        Weights (members..., in, out) and biases (members..., 1, out).
 
     Raises
     ------
@@ -182,8 +182,8 @@ def mlp(
     Parameters
     ----------
     parameters : Parameters or mapping of str to Tensor
-        Weights (N, *members, in, out) and biases (N, *members, 1, out).
-    x : Tensor, shape (N, *members, B, in)
+        Weights (N, members..., in, out) and biases (N, members..., 1, out).
+    x : Tensor, shape (N, members..., B, in)
         Inputs; a member axis of length 1 is repeated.
     activation : callable
         Between layers; none after the last.
@@ -192,7 +192,7 @@ def mlp(
 
     Returns
     -------
-    Tensor, shape (N, *members, B, out)
+    Tensor, shape (N, members..., B, out)
         Outputs.
 
     Examples

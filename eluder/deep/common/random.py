@@ -109,7 +109,7 @@ def uniform(keys: Tensor, counter: Tensor | int, stream: int, shape: tuple[int, 
 
     Returns
     -------
-    Tensor of float32, shape (N, *shape)
+    Tensor of float32, shape (N, ...)
         The numbers; neither 0 nor 1 occurs.
 
     Examples
@@ -143,7 +143,7 @@ def normal(keys: Tensor, counter: Tensor | int, stream: int, shape: tuple[int, .
 
     Returns
     -------
-    Tensor of float32, shape (N, *shape)
+    Tensor of float32, shape (N, ...)
         The numbers, at most 5.9 in absolute value.
 
     Examples
@@ -180,7 +180,7 @@ def integers(
 
     Returns
     -------
-    Tensor of int64, shape (N, *shape)
+    Tensor of int64, shape (N, ...)
         The integers.
 
     Examples
