@@ -90,7 +90,7 @@ def ucrl_vtr(
     References
     ----------
     .. [1] Jia, Yang, Szepesvari and Wang. Model-based reinforcement learning with value-targeted regression.
-       L4DC 2020. arXiv:2006.01107
+       L4DC 2020.
     .. [2] Ayoub, Jia, Szepesvari, Wang and Yang. Model-based reinforcement learning with value-targeted
        regression. ICML 2020. arXiv:2006.01107
 
@@ -130,7 +130,6 @@ GUARANTEES = (
             authors="Jia, Yang, Szepesvari, Wang",
             venue="L4DC",
             year=2020,
-            arxiv="2006.01107",
         ),
         setting="episodic regret",
         statement="regret O~(d sqrt(H^3 T)) with probability 1 - delta, T = K H",
