@@ -424,7 +424,7 @@ def moment_variances(
     """Write the weights' denominators ``sigma_m^2`` of one round to `variance` (M,).
 
     Level m regresses ``V^(2^m)`` with the features ``X[m]``; `inverse` and `theta` are those of the start of
-    the episode. For m < M - 1, with clipping to [0, 1],
+    the episode. For m < M - 1, with clipping to [0, 1]::
 
         sigma_m^2 = max(gamma^2 |X_m|, V_m + E_m, alpha^2)
         V_m = clip(X_{m+1} theta_{m+1}) - clip(X_m theta_m)^2

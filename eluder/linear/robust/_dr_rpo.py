@@ -113,8 +113,7 @@ def dr_rpo(
     References
     ----------
     .. [1] Gu, He, Liu and Xu. Policy regularized distributionally robust Markov decision processes with
-    linear
-       function approximation. 2025. arXiv:2510.14246
+       linear function approximation. 2025. arXiv:2510.14246
 
     Examples
     --------
