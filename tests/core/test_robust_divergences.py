@@ -216,6 +216,18 @@ def test_duals_of_weights_of_any_sign_by_a_fine_grid():
         assert kl_ball_dual(m, V, rho, top) == pytest.approx(max(min(kl, mean), low), abs=1e-4)
 
 
+def test_moments_that_are_cut_have_their_breakpoints():
+    """Weights of any sign and size: no point of a fine grid is above the maximum, and one is near it."""
+    for seed in range(400):
+        rng = np.random.default_rng(seed)
+        m, V, top, lam = rng.normal(size=4), rng.uniform(0, 1, 4), 1.0, 10 ** rng.uniform(-2, 1)
+        a = np.linspace(V.min(), V.max(), 4001)
+        cut = np.minimum(V, a[:, None])
+        x, y = np.clip(cut @ m, 0, top), np.clip(cut**2 @ m, 0, top**2)
+        best, found = (x + (x**2 - y) / (4 * lam)).max(), chi2_penalty_dual(m, V, np.argsort(V), lam, top)
+        assert best - 1e-12 <= found <= best + 2e-3 * (1 + 1 / lam)
+
+
 def test_kernels_write_the_worst_distribution():
     p, V = case(2)
     order, q = np.argsort(V), np.empty(6)
