@@ -9,16 +9,19 @@ from eluder.core.linear import LinearMDP, MisspecifiedLinearMDP, episodic
 from eluder.core.mixture import LinearMixtureMDP, mixture_tables
 from eluder.core.problems import DiscountedMDP, EpisodicMDP
 from eluder.core.results import OnlineResult
+from eluder.core.robust_linear import RobustLinearMDP, robust_optimum
 from eluder.core.types import Array, IntArray
 
 __all__ = ["lower_bounds", "regret", "sample_complexity"]
 
 
-Linear = LinearMDP | MisspecifiedLinearMDP | LinearMixtureMDP
+Linear = LinearMDP | MisspecifiedLinearMDP | LinearMixtureMDP | RobustLinearMDP
 
 
 def optimum(mdp: EpisodicMDP | DiscountedMDP | Linear) -> float:
-    """Return the optimal value from `mu` (episodic) or the optimal gain (average reward)."""
+    """Return the optimal value from `mu` (episodic; robust) or the optimal gain (average reward)."""
+    if isinstance(mdp, RobustLinearMDP):
+        return float(mdp.mu @ robust_optimum(mdp).V[0])
     if isinstance(mdp, LinearMixtureMDP):
         mdp = mixture_tables(mdp)
     if isinstance(mdp, LinearMDP | MisspecifiedLinearMDP):
@@ -40,8 +43,9 @@ def regret(result: OnlineResult, mdp: EpisodicMDP | DiscountedMDP | Linear) -> A
     ----------
     result : OnlineResult
         What an exploring learner returned.
-    mdp : EpisodicMDP, DiscountedMDP, LinearMDP or LinearMixtureMDP
-        The problem it ran on; a `DiscountedMDP` is read as an average-reward problem.
+    mdp : EpisodicMDP, DiscountedMDP, LinearMDP, LinearMixtureMDP or RobustLinearMDP
+        The problem it ran on; a `DiscountedMDP` is read as an average-reward problem, and a robust problem is
+        measured in robust values.
 
     Returns
     -------
