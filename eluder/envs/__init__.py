@@ -28,6 +28,7 @@ from eluder.envs._contextual import (
 )
 from eluder.envs._deep_sea import deep_sea
 from eluder.envs._dueling import bradley_terry_bandit, cyclic_dueling_bandit, dueling_bandit
+from eluder.envs._dynamical_linear_bandit import dynamical_linear_bandit, random_dynamical_bandit
 from eluder.envs._feature_mdp import feature_mdp
 from eluder.envs._from_gymnasium import from_gymnasium
 from eluder.envs._garnet import garnet
@@ -77,6 +78,7 @@ __all__ = [
     "cyclic_dueling_bandit",
     "deep_sea",
     "dueling_bandit",
+    "dynamical_linear_bandit",
     "exponential_bandit",
     "feature_mdp",
     "finite_class_bandit",
@@ -107,6 +109,7 @@ __all__ = [
     "piecewise_bandit",
     "poisson_bandit",
     "queue_admission",
+    "random_dynamical_bandit",
     "random_ergodic",
     "random_linear_bandit",
     "random_linear_mdp",

@@ -1,7 +1,10 @@
 """Contract rows of linear bandits."""
 
+import numpy as np
+
+from eluder.core.dynamical import dynamical_bounds
 from eluder.core.results import BanditResult
-from eluder.envs import linear_bandit
+from eluder.envs import linear_bandit, random_dynamical_bandit
 from tests.contract import DELTA, RNG, SCALE, STEPS, Row
 
 ROWS = []
@@ -9,6 +12,10 @@ ROWS = []
 
 def linear():
     return linear_bandit([[1, 0], [0, 1], [0.6, 0.6], [-0.5, 0.2]], [0.3, 0.5], sigma=[0.5, 0.4, 0.3, 0.2])
+
+
+def dynamical():
+    return random_dynamical_bandit(5, 3, 2, rng=np.random.default_rng(2))
 
 
 def logistic():
@@ -101,6 +108,23 @@ ROWS += [
             ({"alpha": 0.0}, r"alpha must be in \(0"),
             ({"gamma": -1.0}, "gamma must be in"),
             ({"bandit": logistic()}, "weighted_oful needs means linear in phi"),
+        ),
+    ),
+    Row(
+        "linear.bandits.dynlin_ucb",
+        dynamical,
+        args=(300,),
+        kwargs={"c": 0.3},
+        result=BanditResult,
+        errors=(
+            *STEPS,
+            *RNG,
+            *DELTA,
+            *SCALE,
+            ({"lam": 0.0}, r"lam must be in \(0, inf"),
+            ({"bounds": 3}, "bounds must be a DynamicalBounds, got int"),
+            ({"bounds": dynamical_bounds(dynamical())._replace(rho=1.0)}, r"bounds\.rho must be in \(0, 1\)"),
+            ({"bounds": dynamical_bounds(dynamical())._replace(B=-1.0)}, r"bounds\.B must be in \[0, inf"),
         ),
     ),
 ]
