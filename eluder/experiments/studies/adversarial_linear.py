@@ -22,6 +22,7 @@ algorithms = {
     "magnitude-reduced (eta=0.002, c=0.1)": ("magnitude_reduced_po", {"eta": 0.002, "c": 0.1}),
     "magnitude-reduced, no bonus (eta=0.002)": ("magnitude_reduced_po", {"eta": 0.002, "c": 0.0}),
     "MDP-LinExp3 (20 terms)": ("mdp_linexp3", {"num_terms": 20}),
+    "no simulator (c=0.001)": ("simulator_free_po", {"eta": 0.05, "c": 0.001, "explore": 0.1}),
 }
 seeds = 10
 budget = 65_536

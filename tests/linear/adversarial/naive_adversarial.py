@@ -116,3 +116,87 @@ def linexp3(mdp, K, eta, explore, N, rng, losses_of):
             total[h] += mdp.phi @ R[h] @ mdp.phi[pairs[h]] * L[h]
         policies.append(pi)
     return policies
+
+
+def regression(history, h, d):
+    """Lambda and, for any V, the ridge solution, from all (pairs, states) so far."""
+    phi = np.array([x[h] for x, _ in history]).reshape(-1, d)
+    states = np.array([s[h + 1] for _, s in history], int)
+    Lambda = np.eye(d) + phi.T @ phi
+    return Lambda, lambda V: np.linalg.solve(Lambda, phi.T @ V[states]) if len(states) else np.zeros(d)
+
+
+def walk(mdp, losses, pi, rng):
+    s, states, pairs, seen = draw(mdp.mu, rng), [], [], []
+    for h in range(mdp.H):
+        a = draw(pi[h, s], rng)
+        states.append(s)
+        pairs.append((s, a))
+        seen.append(losses[h, s, a])
+        s = draw(mdp.P[h, s, a], rng)
+    features = [mdp.phi[p] for p in pairs]
+    return features, [*states, s], [sum(seen[h:]) for h in range(mdp.H)]
+
+
+def simulator_free(mdp, K, K0, W, eta, beta, gamma, explore, radius, most, alpha, rng, losses_of):
+    H, (S, A), d = mdp.H, mdp.mask.shape, mdp.phi.shape[2]
+    history, cover, plays, last = [], [], [], None
+    for k in range(K0):
+        fits = [regression(history, h, d) for h in range(H)]
+        logdet = np.array([np.linalg.slogdet(Lam)[1] for Lam, _ in fits])
+        if last is None or (logdet - last).max() >= np.log(2):
+            last, V, policy = logdet, np.zeros(S), np.zeros((H, S, A))
+            for h in reversed(range(H)):
+                Lam, ridge = fits[h]
+                width = np.sqrt(np.einsum("sai,ij,saj->sa", mdp.phi, np.linalg.inv(Lam), mdp.phi))
+                Q = np.minimum(mdp.phi @ ridge(V) + 2 * radius * width, H - h)
+                Q[~mdp.mask] = -np.inf
+                V = Q.max(axis=1)
+                policy[h, np.arange(S), Q.argmax(axis=1)] = 1
+            cover.append([policy, 0])
+        cover[-1][1] += 1
+        features, states, _ = walk(mdp, losses_of(k), cover[-1][0], rng)
+        history.append((features, states))
+        plays.append(cover[-1][0])
+    known = np.zeros((H, S), bool)
+    for h in range(H):
+        inverse = np.linalg.inv(regression(history, h, d)[0])
+        width2 = np.einsum("sai,ij,saj->sa", mdp.phi, inverse, mdp.phi)
+        known[h] = np.where(mdp.mask, width2, 0).max(axis=1) <= alpha
+    total, pi, k = np.zeros((H, S, A)), None, K0
+    while k < K:
+        pi = np.zeros((H, S, A))
+        for h in range(H):
+            for s in range(S):
+                pi[h, s, mdp.mask[s]] = barrier_leader(total[h, s, mdp.mask[s]], eta)
+        outer, targets = [], []
+        for _ in range(min(W, K - k)):
+            play, v = pi.copy(), np.ones(H)
+            if rng.random() < explore:
+                star = int(H * rng.random())
+                i = draw([n / K0 for _, n in cover], rng)
+                play[: star + 1] = cover[i][0][: star + 1]
+                v = H * (np.arange(H) == star)
+            for_losses = rng.random() < 0.5
+            features, states, L = walk(mdp, losses_of(k), play, rng)
+            if for_losses:
+                targets.append([v[h] * L[h] * features[h] for h in range(H)])
+            else:
+                outer.append([v[h] * np.outer(features[h], features[h]) for h in range(H)])
+            history.append((features, states))
+            plays.append(play)
+            k += 1
+        if not outer or not targets:
+            continue
+        R = np.linalg.inv(np.mean(outer, axis=0) + gamma * np.eye(d))
+        mean, V = np.mean(targets, axis=0), np.zeros(S)
+        for h in reversed(range(H)):
+            Lam, ridge = regression(history, h, d)
+            w2 = np.einsum("sai,ij,saj->sa", mdp.phi, R[h], mdp.phi)
+            b = beta * (w2 + (pi[h] * w2).sum(axis=1, keepdims=True)) * known[h][:, None]
+            width = np.sqrt(np.einsum("sai,ij,saj->sa", mdp.phi, np.linalg.inv(Lam), mdp.phi))
+            after = np.clip(mdp.phi @ ridge(V) + most[h] * radius / H * width, 0, most[h])
+            B = b + (1 + 1 / H) * after
+            V = (pi[h] * B).sum(axis=1)
+            total[h] += mdp.phi @ R[h] @ mean[h] - B
+    return plays, pi, len(cover), known

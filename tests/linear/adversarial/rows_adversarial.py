@@ -4,7 +4,7 @@ import numpy as np
 
 from eluder.core.adversarial import AdversarialResult
 from eluder.envs import adversarial_linear_mdp
-from tests.contract import BUDGET, RNG, SCALE, Row
+from tests.contract import BUDGET, DELTA, RNG, SCALE, Row
 
 MASK = np.array([[1, 1, 1], [1, 0, 1], [0, 1, 1], [0, 1, 0]], bool)
 
@@ -49,6 +49,18 @@ ROWS = [
             "mdp_linexp3",
             {"eta": 0.05, "explore": 0.2, "num_terms": 6},
             (({"explore": 1.5}, r"explore must be in \[0, 1\]"), ({"num_terms": 0}, "num_terms must be at")),
+        ),
+        (
+            "simulator_free_po",
+            {"eta": 0.3, "c": 0.05, "window": 6},
+            (
+                *DELTA,
+                *SCALE,
+                ({"explore": 1.5}, r"explore must be in \[0, 1\]"),
+                ({"window": 1}, "window must be at least 2"),
+                ({"cover": 0}, "cover must be"),
+                ({"alpha": 0.0}, r"alpha must be in \(0, inf"),
+            ),
         ),
     )
 ]
