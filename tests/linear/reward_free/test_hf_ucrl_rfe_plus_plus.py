@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from eluder.core.exact import optimal_value, policy_value
-from eluder.core.mixture import mixture_tables, moment_levels, moment_radius, new_targets
+from eluder.core.mixture import largest_return, mixture_tables, moment_levels, moment_radius, new_targets
 from eluder.core.reward_free import planning_gaps
 from eluder.core.simulator import simulator
 from eluder.envs import random_linear_mixture_mdp
 from eluder.linear.reward_free import _hf_ucrl_rfe_plus_plus as hf
 from eluder.linear.reward_free import _joint_oracle as oracle
-from eluder.linear.reward_free import hf_ucrl_rfe_plus_plus
+from eluder.linear.reward_free import hf_ucrl_rfe_plus_plus, ucrl_rfe
 from tests.linear.reward_free import naive_reward_free as naive
 
 
@@ -41,7 +41,7 @@ def grid(n=9):
 def test_explores_as_in_the_paper(seed, lam, c):
     mdp, K = mixture(seed)._replace(mu=np.ones(3) / 3), 12
     tables, M, rewards = mixture_tables(mdp), moment_levels(12, 3), some_rewards(3, 3, 3, 2)
-    models = np.vstack([mdp.theta, grid(4)])
+    models = np.vstack([mdp.theta, grid(4), [30.0, 30.0]])
     prior = max(1 - c, 0) * math.sqrt(lam) * mdp.B
     policies, uncertainty, series, left = naive.hf_ucrl_rfe_plus_plus(
         mdp,
@@ -66,6 +66,7 @@ def test_explores_as_in_the_paper(seed, lam, c):
     np.testing.assert_allclose(found, uncertainty, rtol=1e-8)
     np.testing.assert_array_equal(pi, policies[-1])
     assert kept.sum() == len(left)
+    assert c == 1 or len(left) < len(models)
     for fit, fits in ((hat, series[0]), (tilde, series[1])):
         for m in range(M):
             np.testing.assert_allclose(fit.Lambda[m], fits[m].Lambda, rtol=1e-8)
@@ -75,6 +76,19 @@ def test_explores_as_in_the_paper(seed, lam, c):
     np.testing.assert_array_equal(result.center, tilde.theta[0])
     norm = [(x - tilde.theta[0]) @ tilde.Lambda[0] @ (x - tilde.theta[0]) for x in left]
     np.testing.assert_array_equal(result.theta, left[int(np.argmin(norm))])
+
+
+@pytest.mark.parametrize(("lam", "alpha"), [(0.01, 0.1), (50.0, 0.9)])
+def test_weights_where_the_norm_or_alpha_decides(lam, alpha):
+    """gamma = d^(-1/4), so gamma^2 |X| = |X| / sqrt(d)."""
+    fit, X = new_targets(2, 2, lam), np.array([[0.6, 0.2], [0.4, 0.1]])
+    s2, v = np.zeros(2), np.zeros(2)
+    norms = np.linalg.norm(X, axis=1) / math.sqrt(lam)
+    hf.regress_moments(fit, fit.inverse.copy(), fit.theta.copy(), X, 0.5, 0.0, alpha, s2, v)
+    np.testing.assert_allclose(s2, np.maximum(norms / math.sqrt(2), [alpha**2, 1.0]))
+    for m in range(2):
+        np.testing.assert_allclose(fit.Lambda[m], lam * np.eye(2) + np.outer(X[m], X[m]) / s2[m])
+        np.testing.assert_allclose(fit.b[m], X[m] * 0.5 ** (m + 1) / s2[m])
 
 
 def random_state(seed, S=2, A=2, d=2, H=3):
@@ -202,3 +216,74 @@ def test_few_episodes_are_enough_in_practice():
     gaps = [planning_gaps(mixture_tables(mdp), found, rewards) for found in (few, many)]
     assert gaps[1].max() < 0.02
     assert gaps[1].mean() < 0.5 * gaps[0].mean()
+
+
+def normalised(mdp, n, seed):
+    """Rewards that add up to 1 on the best trajectory, the same at every stage."""
+    g, found = rng(seed), []
+    for _ in range(n):
+        r = g.random(mdp.mask.shape) ** 3
+        r /= largest_return(mdp._replace(r=r))
+        found.append(np.broadcast_to(r, (mdp.H, *r.shape)).copy())
+    return np.array(found)
+
+
+@pytest.mark.slow
+def test_the_loss_falls_as_declared():
+    K = 2 ** np.arange(4, 11)
+    problems = [random_linear_mixture_mdp(4, 3, 2, 4, concentration=0.2, rng=rng(i)) for i in range(4)]
+    worst = [
+        np.mean(
+            [
+                planning_gaps(
+                    mixture_tables(mdp), hf_ucrl_rfe_plus_plus(mdp, int(n), c=0.001, rng=rng(j)), rewards
+                ).max()
+                for mdp in problems
+                for rewards in (normalised(mdp, 50, 1),)
+                for j in range(2)
+            ]
+        )
+        for n in K
+    ]
+    slope = np.polyfit(np.log(K), np.log(worst), 1)[0]
+    print(f"hf_ucrl_rfe_plus_plus (c=0.001): slope {slope:.3f}, worst loss {worst[0]:.4f} to {worst[-1]:.4f}")
+    assert slope < -0.45
+
+
+def episodes_needed(measure, eps, K):
+    """Return the first of the numbers K from which on the measure stays below eps; the last of K if none."""
+    ok = np.array([measure(int(n)) for n in K]) <= eps
+    late = np.flatnonzero(~ok)
+    return K[min(late[-1] + 1, len(K) - 1)] if late.size else K[0]
+
+
+@pytest.mark.slow
+def test_the_horizon_does_not_enter():
+    """Episodes to a loss of 0.01 for rewards of total 1; and what the certificate of UCRL-RFE needs.
+
+    With the constants of the theory neither is feasible, so both run with a smaller c. The loss of UCRL-RFE
+    does not grow with H on these problems either: what grows is the number after which it can tell.
+    """
+    horizons, K = (4, 8, 16, 32), 2 ** np.arange(2, 11)
+    needed, certified = [], []
+    for H in horizons:
+        runs = []
+        for i in range(4):
+            mdp = random_linear_mixture_mdp(4, 3, 2, H, concentration=0.2, rng=rng(i))
+            R = normalised(mdp, 8, i)
+
+            def loss(n, mdp=mdp, R=R):
+                found = hf_ucrl_rfe_plus_plus(mdp, n, rewards=R, c=0.005, rng=rng())
+                return planning_gaps(mixture_tables(mdp), found, R).max()
+
+            def certificate(n, mdp=mdp, R=R):
+                found = ucrl_rfe(mdp, n, c=0.1, rng=rng())
+                return max(found.plan(r).gap for r in R)
+
+            runs.append((episodes_needed(loss, 0.01, K), episodes_needed(certificate, 0.3, 4 * K)))
+        needed.append(np.mean([x for x, _ in runs]))
+        certified.append(np.mean([x for _, x in runs]))
+    print(f"H {horizons}: HF-UCRL-RFE++ {needed} episodes to a loss of 0.01")
+    print(f"H {horizons}: UCRL-RFE {certified} episodes to a certificate of 0.3")
+    assert needed[-1] < 2 * needed[0]
+    assert certified[-1] > 3 * certified[0]

@@ -89,11 +89,11 @@ def test_ucrl_rfe_plus_explores_as_in_the_paper(seed, make):
 
 def test_all_regressions_of_ucrl_rfe_plus_are_those_of_the_paper():
     """Also where variances, and not the floor, decide the weights."""
-    mdp, K, lam = mixture(1)._replace(mu=np.ones(4) / 4), 30, 40.0
+    mdp, K, lam = mixture(1, H=4)._replace(mu=np.ones(4) / 4), 30, 40.0
     betas = (20.0, 0.8, 5.0, 20.0)
     expected = naive.ucrl_rfe_plus(mdp, mixture_tables(mdp).P, K, betas, lam, rng())[2]
     fits = tuple(new_targets(1, 2, lam) for _ in range(3))
-    pi, N = np.zeros((3, 4), np.int64), np.zeros((3, 4, 3), np.int64)
+    pi, N = np.zeros((4, 4), np.int64), np.zeros((4, 4, 3), np.int64)
     sim = simulator(mixture_tables(mdp))
     plus._ucrl_rfe_plus(np.empty(K), pi, N, fits, mdp.phi[None], sim, betas, True, rng())
     weights = {round(w, 9) for _, _, w in expected[1].rounds}
