@@ -205,7 +205,8 @@ def chi2_penalty_dual(m: Array, V: Array, order: IntArray, lam: float, top: floa
     -------
     float
         The maximum over a in [min V, max V], exact: between two values, and where no moment begins to be cut,
-        the function is a parabola. (Where the second moment reaches its top the slope only grows.) O(S).
+        the function is a parabola. (Where the first moment reaches 0 or the second its top the slope only
+        grows.) O(S).
 
     Examples
     --------
@@ -218,7 +219,7 @@ def chi2_penalty_dual(m: Array, V: Array, order: IntArray, lam: float, top: floa
     first, second = 0.0, 0.0  # sums of m V and m V^2 over the values below
     a = V[order[0]]
     best = _chi2_penalty_at(left * a, left * a * a, lam, top)
-    points = np.empty(5)
+    points = np.empty(4)
     for k in range(order.size):
         s = order[k]
         lower = a
@@ -228,9 +229,8 @@ def chi2_penalty_dual(m: Array, V: Array, order: IntArray, lam: float, top: floa
             if left != 1.0:
                 points[1] = (2.0 * lam + first) / (1.0 - left)  # top of the parabola
             if left != 0.0:
-                points[2] = -first / left  # where a moment begins to be cut
-                points[3] = (top - first) / left
-                points[4] = math.sqrt(max(-second / left, 0.0))
+                points[2] = (top - first) / left  # where a moment begins to be cut
+                points[3] = math.sqrt(max(-second / left, 0.0))
         for x in points:
             if lower <= x <= a:
                 best = max(best, _chi2_penalty_at(first + left * x, second + left * x * x, lam, top))
