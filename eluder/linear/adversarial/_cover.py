@@ -1,4 +1,4 @@
-"""A policy cover: exploration of a linear MDP without its losses, by least squares with bonuses as rewards."""
+"""A policy cover: exploring a linear MDP without its losses, by least squares with bonuses as rewards."""
 
 import math
 

@@ -116,8 +116,8 @@ def simulator_free_po(
     Raises
     ------
     ValueError
-        If `mdp` is not an AdversarialMDP, `K` < 1, `window` < 2, `cover` is not in [1, K], a number is outside
-        its range, or `rng` is not a Generator.
+        If `mdp` is not an AdversarialMDP, `K` < 1, `window` < 2, `cover` is not in [1, K], a number is
+        outside its range, or `rng` is not a Generator.
 
     Notes
     -----
@@ -186,7 +186,8 @@ GUARANTEES = (
             arxiv="2301.12942",
         ),
         setting="adversarial regret",
-        statement="expected regret O~(K^(8/9)) without a simulator; powers of K in the parameters not confirmed",
+        statement="expected regret O~(K^(8/9)) without a simulator; powers of K in the parameters are not "
+        "confirmed",
         assumptions="linear MDP, |phi| <= 1, oblivious linear losses in [0, 1]",
         exponent=8 / 9,
     ),
@@ -255,7 +256,8 @@ def _simulator_free_po(
 
         # act
         M[:], mean[:], count[:] = 0.0, 0.0, 0.0
-        for k in range(k, min(k + scales.window, K)):
+        end = min(k + scales.window, K)
+        while k < end:
             star = draw_play(pi, policies, weights, scales.explore, play, rng)
             use = 1 if rng.random() < 0.5 else 0
             begin_episode(books, k)
@@ -271,7 +273,7 @@ def _simulator_free_po(
                         mean[h, i] += v * L[h] * x[i]
                 add_round(fit, h, path[h], played[h], 0.0, path[h + 1], u)
             finish_episode(books, k, play)  # measurement
-        k += 1
+            k += 1
 
         # evaluate, explore
         if count.min() == 0.0:

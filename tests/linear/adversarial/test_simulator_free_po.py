@@ -1,4 +1,4 @@
-"""Without a simulator: its definition on whole runs, the weights' means by enumeration, the cover, learning."""
+"""Without a simulator: its definition on whole runs, the means of the weights, the cover, learning."""
 
 import math
 
