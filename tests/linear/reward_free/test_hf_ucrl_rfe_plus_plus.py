@@ -209,6 +209,21 @@ def test_plans_without_bonus_in_a_model_of_the_set():
     np.testing.assert_allclose(found.plan(r).Q, expected[0], rtol=1e-12)
 
 
+def test_certificate_is_upper_less_lower_value():
+    """Both from the center, with the radius; the policy is that of the plan without bonus."""
+    mdp = mixture(1)
+    found, r = hf_ucrl_rfe_plus_plus(mdp, 400, c=0.003, rng=rng()), some_rewards(1, 3, 3, 2)[0]
+    plan, inverse = found.plan(r), np.linalg.inv(found.Lambda)
+    _, upper, _ = naive.plan(mdp, r, found.center, inverse, found.beta, np.ones(3))
+    low = np.zeros((4, 3))
+    for h, s in itertools.product((2, 1, 0), range(3)):
+        a = plan.pi[h, s]
+        x = mdp.phi[:, s, a] @ low[h + 1]
+        low[h, s] = np.clip(r[h, s, a] + x @ found.center - found.beta * np.sqrt(x @ inverse @ x), 0, 1)
+    assert 0 < plan.gap < 0.9
+    assert plan.gap == pytest.approx((upper[0] - low[0]).max())
+
+
 def test_few_episodes_are_enough_in_practice():
     mdp = mixture(1, S=4, A=3)
     rewards = some_rewards(50, 3, 4, 3)
