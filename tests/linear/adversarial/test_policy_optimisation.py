@@ -34,6 +34,9 @@ LEARNERS = {
 }
 
 
+RATES = {"exp": 0.05, "barrier": 0.005, "reduced": 0.002}  # not so large that gamma hides the covariance
+
+
 def rng(seed=0):
     return np.random.default_rng(seed)
 
@@ -64,14 +67,14 @@ def assert_same_run(mdp, K, result, policies):
 @pytest.mark.parametrize("seed", range(3))
 def test_plays_the_policies_of_the_paper(name, seed):
     learner, module, leader, estimate = LEARNERS[name]
-    mdp, K, eta = signed(problem(seed, block=3))._replace(mask=MASK), 40, 0.05
+    mdp, K, eta = signed(problem(seed, block=3))._replace(mask=MASK), 40, RATES[name]
     result = learner(mdp, K, eta=eta, c=0.3, rng=rng(seed))
     beta, gamma = 0.3 * module.bonus_scale(3, eta), module.regularisation(3, eta)
     policies = naive.policy_optimisation(
         mdp, K, eta, beta, gamma, rng(seed), leader, estimate, lambda k: losses_of_episode(mdp, k)
     )
     assert_same_run(mdp, K, result, policies)
-    assert np.abs(result.pi - 1 / 3).max() > 0.05, "it has moved"
+    assert np.abs(result.pi - 1 / 3).max() > 0.02, "it has moved"
 
 
 @pytest.mark.parametrize("seed", range(3))
