@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Examples
     --------
     >>> main(["list", "studies"])  # doctest: +ELLIPSIS
-    bandits
+    adversarial_linear
     ...
     0
     """
