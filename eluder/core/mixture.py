@@ -42,6 +42,9 @@ __all__ = [
 TIE = 1e-10  # action values that differ by less are equal but for rounding
 
 
+ROUNDING = 1e-12  # of a probability
+
+
 class _LinearMixtureMDP(NamedTuple):
     phi: Array
     theta: Array
@@ -112,9 +115,10 @@ class LinearMixtureMDP(_LinearMixtureMDP):
         phi = checks.finite("phi", phi, (*stages, d, S, A, S))
         theta = checks.finite("theta", theta, (*((H,) if np.ndim(theta) == 2 else ()), d))
         P = _mixture(phi, theta)
-        if (bad := P < -checks.SUM_TOLERANCE).any():
+        if (bad := ~(P >= -checks.SUM_TOLERANCE) | np.isinf(P)).any():
             i = checks.first(bad)
-            raise ValueError(f"{checks.entry('phi theta', i)} is {P[i]:g}, it must not be negative")
+            must = "be finite" if not np.isfinite(P[i]) else "not be negative"
+            raise ValueError(f"{checks.entry('phi theta', i)} is {P[i]:g}, it must {must}")
         if (bad := np.abs(P.sum(axis=-1) - 1) > checks.SUM_TOLERANCE).any():
             i = checks.first(bad)
             raise ValueError(f"{checks.entry('phi theta', i)} sums to {P.sum(axis=-1)[i]:.12g}, not 1")
@@ -160,7 +164,8 @@ def mixture_tables(mdp: LinearMixtureMDP) -> EpisodicMDP:
     (1, 1, 1)
     """
     refuse_not_mixture(mdp)
-    P = np.maximum(_mixture(mdp.phi, mdp.theta), 0.0)
+    P = _mixture(mdp.phi, mdp.theta)
+    P[P < ROUNDING] = 0.0  # what is left where terms of a signed mixture cancel
     P /= P.sum(axis=-1, keepdims=True)
     return EpisodicMDP(P, mdp.r, mdp.mu, mdp.H, mdp.mask, mdp.bernoulli)
 

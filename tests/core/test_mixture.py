@@ -26,6 +26,7 @@ from eluder.core.mixture import (
     refuse_not_mixture,
 )
 from eluder.envs import hypercube_mixture_mdp, one_hot_mixture_mdp, random_linear_mixture_mdp, river_swim
+from eluder.linear.mixture._ucrl_vtr_plus import radius, square_radius
 from tests.instances import random_episodic
 
 
@@ -310,3 +311,27 @@ def test_moment_variances_are_at_least_the_variance_on_the_event(seed):
     for m in range(M - 1):
         variance = P @ V ** (2 ** (m + 1)) - (P @ V ** (2**m)) ** 2
         assert found[m] >= variance - 1e-12
+
+
+def test_what_cancels_is_not_reachable():
+    """A signed mixture leaves 5e-17 where terms cancel: no trajectory goes there."""
+    phi = np.zeros((3, 3, 1, 3))
+    phi[0, 0, 0], phi[1, 0, 0], phi[2, 0, 0] = [0.9, 0.1, 0], [0.8, 0.2, 0], [0.7, 0.3, 0]
+    phi[0, 1, 0, 1] = phi[0, 2, 0, 2] = 1
+    mdp = LinearMixtureMDP(phi, [1.0, 1.0, -1.0], [[0.3], [1.0], [0.0]], [1.0, 0, 0], 3)
+    assert largest_return(mdp) == pytest.approx(0.9)
+    assert mixture_tables(mdp).P[0, 0].tolist() == [1.0, 0.0, 0.0]
+
+
+def test_refuses_kernels_that_are_not_numbers():
+    with (
+        pytest.raises(ValueError, match=r"phi theta\[0, 0, 0\] is nan, it must be finite"),
+        np.errstate(all="ignore"),
+    ):
+        LinearMixtureMDP(np.full((2, 1, 1, 1), 1e308), [1e10, -1e10], [[0.5]], [1.0], 2, B=1e11)
+
+
+def test_radii_of_long_horizons_do_not_wrap_around():
+    for H, k in ((65_536, 1), (60_000, 1), (5000, 16_000)):
+        assert square_radius(2, H, k, 1.0, 1.0, 0.05) > 8.0 * H**2
+    assert radius(2, 3, 10**10, 1.0, 1.0, 0.05) > 1

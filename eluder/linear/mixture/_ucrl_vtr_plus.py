@@ -127,22 +127,22 @@ def ucrl_vtr_plus(
 @kernel
 def radius(d: int, H: int, k: int, lam: float, B: float, delta: float) -> float:
     """Return ``8 sqrt(d ln(1 + k / lam) l) + 4 sqrt(d) l + sqrt(lam) B``, ``l = ln(4 k^2 H / delta)``."""
-    log = math.log(4 * k**2 * H / delta)
+    log = math.log(4 * float(k) ** 2 * H / delta)
     return 8 * math.sqrt(d * math.log(1 + k / lam) * log) + 4 * math.sqrt(d) * log + math.sqrt(lam) * B
 
 
 @kernel
 def coarse_radius(d: int, H: int, k: int, lam: float, B: float, delta: float) -> float:
     """Return ``8 d sqrt(ln(1 + k / lam) l) + 4 sqrt(d) l + sqrt(lam) B``, ``l = ln(4 k^2 H / delta)``."""
-    log = math.log(4 * k**2 * H / delta)
+    log = math.log(4 * float(k) ** 2 * H / delta)
     return 8 * d * math.sqrt(math.log(1 + k / lam) * log) + 4 * math.sqrt(d) * log + math.sqrt(lam) * B
 
 
 @kernel
 def square_radius(d: int, H: int, k: int, lam: float, B: float, delta: float) -> float:
     """Return ``8 H^2 sqrt(d ln(1 + k H^4 / (d lam)) l) + 4 H^2 l + sqrt(lam) B``, l as in `radius`."""
-    log = math.log(4 * k**2 * H / delta)
-    first = 8 * H**2 * math.sqrt(d * math.log(1 + k * H**4 / (d * lam)) * log)
+    log = math.log(4 * float(k) ** 2 * H / delta)
+    first = 8 * H**2 * math.sqrt(d * math.log(1 + k * float(H) ** 4 / (d * lam)) * log)
     return first + 4 * H**2 * log + math.sqrt(lam) * B
 
 

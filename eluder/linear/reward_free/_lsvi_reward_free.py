@@ -18,7 +18,8 @@ Guarantee: with probability at least 1 - delta, O~(d^3 H^6 / eps^2) episodes are
 most eps for every reward at once (Theorem 3.1).
 
 Deviations from the paper: it leaves the constant c open, here 1 unless given, and has 1 / eps for K in the
-logarithm. Q is cut off at H - h instead of H (the reward left). Sums over the rounds are kept as statistics.
+logarithm. The plan does not cut u off at H, which is no less optimistic. Q is cut off at H - h instead of H
+(the reward left). Sums over the rounds are kept as statistics.
 """
 
 import math
