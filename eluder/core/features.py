@@ -1,6 +1,6 @@
 """Problems seen through features only: states of any kind, however many."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -60,6 +60,10 @@ class FeatureMDP(_FeatureMDP):
                 raise ValueError(f"{name} must be callable, got {type(f).__name__}")
         return super().__new__(cls, reset, step, features, checks.integer("H", H))
 
+    @classmethod
+    def _make(cls, iterable: Iterable[Any]) -> Self:  # type: ignore[override]
+        return cls(*iterable)  # so that _replace checks as well
+
 
 def features_of(problem: FeatureMDP, state: Any, shape: tuple[int, int] | None = None) -> Array:
     """Return the features of a state, checked.
@@ -89,7 +93,9 @@ def features_of(problem: FeatureMDP, state: Any, shape: tuple[int, int] | None =
     >>> features_of(still, 0)
     array([[1., 2.]])
     """
-    F = checks.floats("features", problem.features(state), shape or (None, None))
+    F = checks.floats(
+        "features", problem.features(state), shape or (None, None)
+    ).copy()  # the caller may fill it anew
     none = np.isnan(F).all(axis=1, keepdims=True)
     if (bad := ~np.isfinite(F) & ~none).any():
         i = checks.first(bad)

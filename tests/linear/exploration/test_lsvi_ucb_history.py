@@ -107,3 +107,19 @@ def test_refuses_what_it_cannot_play():
     with pytest.raises(ValueError, match="features must be callable, got int"):
         feature_mdp("FrozenLake-v1", 3, 3)
     assert isinstance(linear(), LinearMDP)
+
+
+def test_features_may_be_filled_into_one_buffer():
+    problem = seen_through_features(random_linear_mdp(5, 2, 3, 3, rng=rng()))
+    buffer = np.zeros((2, 3))
+
+    def features(state):
+        buffer[:] = problem.features(state)
+        return buffer
+
+    fresh = lsvi_ucb_history(problem, 60, c=0.05, rng=rng(1))
+    reused = lsvi_ucb_history(problem._replace(features=features), 60, c=0.05, rng=rng(1))
+    np.testing.assert_array_equal(fresh.inverse, reused.inverse)
+    np.testing.assert_array_equal(fresh.returns, reused.returns)
+    with pytest.raises(ValueError, match="H must be at least 1"):
+        problem._replace(H=-1)
