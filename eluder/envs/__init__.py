@@ -29,6 +29,12 @@ from eluder.envs._contextual import (
 from eluder.envs._deep_sea import deep_sea
 from eluder.envs._dueling import bradley_terry_bandit, cyclic_dueling_bandit, dueling_bandit
 from eluder.envs._dynamical_linear_bandit import dynamical_linear_bandit, random_dynamical_bandit
+from eluder.envs._feature_bandits import (
+    answer_pool,
+    feature_bandit,
+    misspecified_linear_bandit,
+    needle_bandit,
+)
 from eluder.envs._feature_mdp import feature_mdp
 from eluder.envs._from_gymnasium import from_gymnasium
 from eluder.envs._garnet import garnet
@@ -68,6 +74,7 @@ __all__ = [
     "adversarial_linear_mdp",
     "adversarial_mdp",
     "american_put",
+    "answer_pool",
     "bernoulli_bandit",
     "blockwise_adversary",
     "bounded_bandit",
@@ -80,6 +87,7 @@ __all__ = [
     "dueling_bandit",
     "dynamical_linear_bandit",
     "exponential_bandit",
+    "feature_bandit",
     "feature_mdp",
     "finite_class_bandit",
     "four_rooms",
@@ -100,8 +108,10 @@ __all__ = [
     "lower_bound_average",
     "lower_bound_bandit",
     "lower_bound_episodic",
+    "misspecified_linear_bandit",
     "misspecified_linear_mdp",
     "n_room",
+    "needle_bandit",
     "off_dynamics_linear_mdp",
     "one_hot_linear_mdp",
     "perturbed_linear_mdp",

@@ -1,5 +1,7 @@
 """Structured linear bandits as their papers write them: histories and solved systems, NumPy only."""
 
+import itertools
+
 import numpy as np
 
 
@@ -36,3 +38,72 @@ def dynlin_ucb(bandit, T, bounds, lam, delta, c, rng):
         means.append(bandit.omega @ calm + bandit.theta @ phi[a])
         calm = bandit.F @ calm + bandit.B @ phi[a]
     return actions, np.array(means), m
+
+
+def reward(bandit, a, rng):
+    """One reward of a bandit with features, drawn as the library draws it."""
+    if bandit.law == 1:
+        return float(rng.random() < bandit.means[a])
+    return bandit.means[a] + bandit.sigma[a] * rng.standard_normal()
+
+
+def misspecified_elimination(bandit, T, design, sigma, delta, rng):
+    """With `design(phi)` the distribution and its largest width; returns actions and active sets."""
+    A, d = bandit.phi.shape
+    m = int(np.ceil(4 * d * np.log(np.log(d)))) + 16 if d > 2 else 16
+    active, phase, actions, history = list(range(A)), 1, [], []
+    while len(actions) < T:
+        history.append(active)
+        if len(active) == 1:
+            actions += active * (T - len(actions))
+            break
+        phi = bandit.phi[active]
+        pi, g = design(phi)
+        X, y = [], []
+        for i, a in enumerate(active):
+            for _ in range(int(np.ceil(m * pi[i]))):
+                if len(actions) < T:
+                    y.append(reward(bandit, a, rng))
+                    X.append(phi[i])
+                    actions.append(a)
+        estimate = phi @ np.linalg.lstsq(np.array(X), np.array(y), rcond=None)[0]
+        w = sigma * np.sqrt(2 * g / m * np.log(2 * A * phase * (phase + 1) / delta))
+        if len(actions) < T:
+            active = [a for i, a in enumerate(active) if estimate.max() - estimate[i] <= 2 * w]
+            phase, m = phase + 1, 2 * m
+    return actions, history
+
+
+def sparse_elimination(bandit, s, eps, S, n, w, rng):
+    """The net as a list of vectors in R^d; returns the arm, and the rewards of each arm."""
+    d = bandit.phi.shape[1]
+    L = max(np.linalg.norm(u) for u in bandit.phi)
+    q = int(np.ceil(S * L * np.sqrt(s) / eps))
+    values = [S * ((2 * i + 1) / q - 1) for i in range(q)]
+    seen, survivors = {}, []
+    for support in itertools.combinations(range(d), s):
+        for backwards in itertools.product(values, repeat=s):
+            v = np.zeros(d)
+            v[list(support)] = backwards[::-1]
+            if np.linalg.norm(v) > S + np.sqrt(s) * S / q + 1e-9:
+                continue
+            a = int(np.argmax(bandit.phi @ v))
+            if a not in seen:
+                seen[a] = [reward(bandit, a, rng) for _ in range(n)]
+            if abs(np.mean(seen[a]) - bandit.phi[a] @ v) <= 2 * eps + w:
+                survivors.append((bandit.phi[a] @ v, a))
+    return max(survivors, key=lambda pair: pair[0])[1], seen
+
+
+def rep_exp(bandit, T, lam, center):
+    """Arms, bonuses and log-determinants, with a matrix solved for each."""
+    phi = bandit.phi - bandit.phi.mean(axis=0) if center else bandit.phi
+    V, arms, bonus, logs = lam * np.eye(phi.shape[1]), [], [], []
+    for _ in range(T):
+        score = [-1.0 if a in arms else u @ np.linalg.solve(V, u) for a, u in enumerate(phi)]
+        a = int(np.argmax(score))
+        arms.append(a)
+        bonus.append(np.sqrt(score[a]))
+        V = V + np.outer(phi[a], phi[a])
+        logs.append(np.linalg.slogdet(V)[1] - len(V) * np.log(lam))
+    return arms, bonus, logs

@@ -3,8 +3,9 @@
 import numpy as np
 
 from eluder.core.dynamical import dynamical_bounds
-from eluder.core.results import BanditResult
-from eluder.envs import linear_bandit, random_dynamical_bandit
+from eluder.core.results import BanditResult, IdentificationResult
+from eluder.envs import answer_pool, linear_bandit, misspecified_linear_bandit, random_dynamical_bandit
+from eluder.linear.bandits._rep_exp import SelectionResult
 from tests.contract import DELTA, RNG, SCALE, STEPS, Row
 
 ROWS = []
@@ -125,6 +126,67 @@ ROWS += [
             ({"bounds": 3}, "bounds must be a DynamicalBounds, got int"),
             ({"bounds": dynamical_bounds(dynamical())._replace(rho=1.0)}, r"bounds\.rho must be in \(0, 1\)"),
             ({"bounds": dynamical_bounds(dynamical())._replace(B=-1.0)}, r"bounds\.B must be in \[0, inf"),
+        ),
+    ),
+]
+
+
+def features():
+    return misspecified_linear_bandit(6, 3, eps=0.1, s=1, sigma=0.3, rng=np.random.default_rng(2))
+
+
+def check_selection(row, problem, result):
+    (T,) = row.args
+    assert result.arms.dtype == np.int64
+    assert result.arms.shape == result.rewards.shape == result.bonus.shape == result.log_det.shape == (T,)
+    assert len(set(result.arms.tolist())) == T
+    assert (np.diff(result.log_det) >= 0).all()
+
+
+ROWS += [
+    Row(
+        "linear.bandits.misspecified_elimination",
+        features,
+        args=(300,),
+        kwargs={"c": 0.3},
+        result=BanditResult,
+        errors=(
+            *STEPS,
+            *RNG,
+            *DELTA,
+            *SCALE,
+            ({"sigma": -1.0}, "sigma must be in"),
+            ({"tol": 0.0}, r"tol must be in \(0"),
+        ),
+    ),
+    Row(
+        "linear.bandits.sparse_elimination",
+        features,
+        kwargs={"s": 1, "eps": 0.3},
+        result=IdentificationResult,
+        errors=(
+            *RNG,
+            *DELTA,
+            *SCALE,
+            ({"s": 4}, r"s must be in \[1, 3\]"),
+            ({"eps": 0.0}, r"eps must be in \(0"),
+            ({"S": 0.0}, r"S must be in \(0"),
+            ({"sigma": -1.0}, "sigma must be in"),
+            ({"eps": 1e-9, "s": 2}, r"eps = 1e-09 and s = 2 make a net of 6e\+18 points"),
+        ),
+    ),
+    Row(
+        "linear.bandits.rep_exp",
+        lambda: answer_pool(12, 4, d=5, rng=np.random.default_rng(2)),
+        args=(7,),
+        result=SelectionResult,
+        check=check_selection,
+        errors=(
+            *RNG,
+            ({"T": 0}, r"T must be in \[1, 12\]"),
+            ({"T": 13}, r"T must be in \[1, 12\]"),
+            ({"lam": 0.0}, r"lam must be in \(0"),
+            ({"center": 1}, "center must be True or False, got 1"),
         ),
     ),
 ]
