@@ -10,7 +10,7 @@ from eluder.core.linear import LinearMDP, MisspecifiedLinearMDP, episodic
 from eluder.core.simulator import reset, simulator, step
 from eluder.core.types import Array
 
-__all__ = ["FeatureMDP", "features_of", "seen_through_features"]
+__all__ = ["FeatureMDP", "features_of", "outcome", "seen_through_features"]
 
 
 class _FeatureMDP(NamedTuple):
@@ -103,6 +103,46 @@ def features_of(problem: FeatureMDP, state: Any, shape: tuple[int, int] | None =
     if none.all():
         raise ValueError("features has no row without NaN: no action is available")
     return F
+
+
+def outcome(problem: FeatureMDP, h: int, state: Any, a: int, rng: np.random.Generator) -> tuple[Any, Any]:
+    """Play an action and return the next state and the reward, as they come.
+
+    Parameters
+    ----------
+    problem : FeatureMDP
+        The problem.
+    h : int
+        Stage.
+    state : object
+        A state of it.
+    a : int
+        Action.
+    rng : numpy.random.Generator
+        Passed on to the problem.
+
+    Returns
+    -------
+    object
+        The next state.
+    object
+        The reward, not checked.
+
+    Raises
+    ------
+    ValueError
+        If `step` of the problem does not return two things.
+
+    Examples
+    --------
+    >>> still = FeatureMDP(lambda rng: 0, lambda h, s, a, rng: (s, 0.5), lambda s: [[1.0, 2.0]], 1)
+    >>> outcome(still, 0, 0, 0, np.random.default_rng(0))
+    (0, 0.5)
+    """
+    pair = problem.step(h, state, a, rng)
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        raise ValueError(f"step must return (next state, reward), got {pair!r}")
+    return pair[0], pair[1]
 
 
 def seen_through_features(mdp: LinearMDP | MisspecifiedLinearMDP) -> FeatureMDP:

@@ -269,11 +269,18 @@ def new_targets(G: int, d: int, lam: float) -> TargetedRegression:
     TargetedRegression
         With ``theta = 0``.
 
+    Raises
+    ------
+    ValueError
+        If `lam` is less than 1e-10: inverses would lose all digits.
+
     Examples
     --------
     >>> new_targets(1, 2, 0.5).inverse[0].tolist()
     [[2.0, 0.0], [0.0, 2.0]]
     """
+    if not lam >= 1e-10:
+        raise ValueError(f"lam is {lam:g}, it must be at least 1e-10 (where B is its source, B is too large)")
     eye = np.broadcast_to(np.eye(d), (G, d, d))
     zeros = np.zeros((G, d))
     return TargetedRegression(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -105,7 +105,7 @@ class MixtureExploration:
         low = np.zeros((H + 1, S))
         fit = _one(self.Lambda, inverse, self.center)
         lower_value(low, pi, fit, self.phi, r, self.beta, self.cap, x)
-        return _result(Q, V, pi, upper, low, self.mask, float(self.cap[0]))
+        return _result(Q, V, pi, upper, low, self.mask, min(float(self.cap[0]), _most(r, self.mask)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -175,7 +175,7 @@ class LinearExploration:
         Q, V, pi = np.zeros((H, S, A)), np.zeros((H + 1, S)), np.zeros((H, S), np.int64)
         low = np.zeros((H + 1, S))
         _plan_linear(Q, V, low, pi, fit, r, self.mask, self.beta)
-        return _result(Q, V, pi, V, low, self.mask, float(H))
+        return _result(Q, V, pi, V, low, self.mask, _most(r, self.mask))
 
 
 def planning_gaps(mdp: EpisodicMDP, explored: _Exploration, rewards: Iterable[ArrayLike]) -> Array:
@@ -238,8 +238,13 @@ def _one(Lambda: Array, inverse: Array, theta: Array) -> TargetedRegression:
     )
 
 
+def _most(r: Array, mask: BoolArray) -> float:
+    """Return what an episode can pay at most, ``sum_h max r[h]``: no policy can lose more."""
+    return float(np.where(mask, r, 0.0).max(axis=(1, 2)).sum())
+
+
 def _result(
-    Q: Array, V: Array, pi: IntArray, upper: Array, low: Array, mask: BoolArray, trivial: Any
+    Q: Array, V: Array, pi: IntArray, upper: Array, low: Array, mask: BoolArray, trivial: float
 ) -> PlanResult:
     Q[:, ~mask] = -np.inf
     gap = float((upper[0] - low[0]).max())

@@ -10,7 +10,7 @@ from eluder.core import checks
 from eluder.core.kernels import kernel, sample
 from eluder.core.problems import EpisodicMDP
 from eluder.core.simulator import Simulator, reset, simulator, step
-from eluder.core.types import Array, IntArray
+from eluder.core.types import Array, BoolArray, IntArray
 
 __all__ = ["Transitions", "collect_episodes"]
 
@@ -68,8 +68,8 @@ def _indices(name: str, raw: ArrayLike, shape: tuple[int, ...]) -> IntArray:
     return x.astype(np.int64)
 
 
-def refuse_outside(data: Any, S: int, A: int, H: int) -> None:
-    """Refuse what is not `Transitions` of H stages with states below S and actions below A."""
+def refuse_outside(data: Any, S: int, A: int, H: int, mask: BoolArray | None = None) -> None:
+    """Refuse what is not `Transitions` of H stages with states below S and available actions below A."""
     if not isinstance(data, Transitions):
         raise ValueError(f"data must be a Transitions, got {type(data).__name__}")
     if data.s.shape[1] != H:
@@ -78,6 +78,9 @@ def refuse_outside(data: Any, S: int, A: int, H: int) -> None:
         if (bad := x >= high).any():
             i = checks.first(bad)
             raise ValueError(f"{checks.entry(name, i)} is {x[i]}, it must be less than {high}")
+    if mask is not None and (bad := ~mask[data.s, data.a]).any():
+        i = checks.first(bad)
+        raise ValueError(f"{checks.entry('a', i)} is {data.a[i]}, not available in state {data.s[i]}")
 
 
 def collect_episodes(mdp: EpisodicMDP, pi: ArrayLike, K: int, rng: np.random.Generator) -> Transitions:

@@ -66,12 +66,18 @@ def new_regression(phi: Array, H: int, lam: float) -> ValueRegression:
     ValueRegression
         O(H (d^2 + d S + S A)) numbers.
 
+    Raises
+    ------
+    ValueError
+        If `lam` is less than ``1e-10 |phi|^2``: inverses would lose all digits.
+
     Examples
     --------
     >>> new_regression(np.ones((3, 2, 4)), 5, 1.0).M.shape
     (5, 4, 3)
     """
     S, A, d = phi.shape
+    refuse_vanishing_ridge(lam, float(np.linalg.norm(phi, axis=2).max()))
     eye = np.broadcast_to(np.eye(d), (H, d, d))
     width2 = np.broadcast_to((phi**2).sum(axis=2) / lam, (H, S, A)).copy()
     return ValueRegression(
@@ -84,6 +90,12 @@ def new_regression(phi: Array, H: int, lam: float) -> ValueRegression:
         np.full(H, d * math.log(lam)),
         np.zeros(H, np.int64),
     )
+
+
+def refuse_vanishing_ridge(lam: float, norm: float) -> None:
+    """Refuse a ridge that is nothing beside features of this norm."""
+    if not lam >= 1e-10 * norm**2:
+        raise ValueError(f"lam is {lam:g}, with phi of norm {norm:g} it must be at least 1e-10 of its square")
 
 
 @kernel

@@ -126,8 +126,7 @@ def needle_bandit(
     .. [1] Du, Kakade, Wang and Yang. Is a good representation sufficient for sample efficient reinforcement
        learning? ICLR 2020. arXiv:1910.03016
     .. [2] Lattimore, Szepesvari and Weisz. Learning with good feature representations in bandits and in RL
-    with
-       a generative model. ICML 2020. arXiv:1911.07676
+       with a generative model. ICML 2020. arXiv:1911.07676
 
     Examples
     --------

@@ -26,7 +26,9 @@ from eluder.core.mixture import (
     refuse_not_mixture,
 )
 from eluder.envs import hypercube_mixture_mdp, one_hot_mixture_mdp, random_linear_mixture_mdp, river_swim
+from eluder.linear.mixture import ucrl_vtr
 from eluder.linear.mixture._ucrl_vtr_plus import radius, square_radius
+from eluder.linear.reward_free import ucrl_rfe
 from tests.instances import random_episodic
 
 
@@ -335,3 +337,20 @@ def test_radii_of_long_horizons_do_not_wrap_around():
     for H, k in ((65_536, 1), (60_000, 1), (5000, 16_000)):
         assert square_radius(2, H, k, 1.0, 1.0, 0.05) > 8.0 * H**2
     assert radius(2, 3, 10**10, 1.0, 1.0, 0.05) > 1
+
+
+def test_refuses_a_vanishing_ridge():
+    with pytest.raises(ValueError, match="lam is 1e-14, it must be at least 1e-10"):
+        new_targets(1, 2, 1e-14)
+    mdp = random_linear_mixture_mdp(3, 2, 2, 2, rng=rng())._replace(B=1e9)
+    with pytest.raises(ValueError, match=r"lam is 1e-18, .*B is too large"):
+        ucrl_vtr(mdp, 5, rng=rng())
+
+
+def test_a_certificate_is_trivial_beside_what_the_reward_can_pay():
+    mdp = random_linear_mixture_mdp(4, 3, 2, 3, rng=rng(1))
+    explored = ucrl_rfe(mdp, 50, rng=rng())
+    plan = explored.plan(np.full((4, 3), 0.1))
+    assert plan.gap > 0.3
+    assert "the gap is trivial" in plan.status
+    assert explored.plan(np.zeros((4, 3))).status != "converged"

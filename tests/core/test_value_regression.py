@@ -16,6 +16,7 @@ from eluder.core.value_regression import (
     solve,
 )
 from eluder.envs import random_linear_mdp
+from eluder.linear.exploration import lsvi_ucb, rlsvi
 
 
 def rng(seed=0):
@@ -120,3 +121,14 @@ def test_the_ellipsoid_covers_the_regression_in_enough_of_a_thousand_runs(scale,
     )
     print(scale, missed)
     assert expected[0] <= missed / 1000 <= expected[1]
+
+
+@pytest.mark.parametrize("lam", [1e-310, 1e-12, float("nan")])
+def test_refuses_a_ridge_that_is_nothing_beside_the_features(lam):
+    with pytest.raises(
+        ValueError, match=r"lam is .*, with phi of norm 1 it must be at least 1e-10 of its square"
+    ):
+        new_regression(np.eye(2).reshape(2, 1, 2), 3, lam)
+    for learner in (lsvi_ucb, rlsvi):
+        with pytest.raises(ValueError, match="lam"):
+            learner(random_linear_mdp(4, 2, 2, 2, rng=rng()), 5, lam=lam, rng=rng())

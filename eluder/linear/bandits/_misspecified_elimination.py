@@ -92,8 +92,7 @@ def misspecified_elimination(
     References
     ----------
     .. [1] Lattimore, Szepesvari and Weisz. Learning with good feature representations in bandits and in RL
-    with
-       a generative model. ICML 2020. arXiv:1911.07676
+       with a generative model. ICML 2020. arXiv:1911.07676
 
     Examples
     --------

@@ -92,8 +92,7 @@ def rep_exp(
     .. [1] Tuyls, Foster, Krishnamurthy and Ash. Representation-based exploration for language models: from
        test-time to post-training. 2025. arXiv:2510.11686
     .. [2] Nemhauser, Wolsey and Fisher. An analysis of approximations for maximizing submodular set
-    functions.
-       Mathematical Programming 14, 1978.
+       functions. Mathematical Programming 14, 1978.
 
     Examples
     --------

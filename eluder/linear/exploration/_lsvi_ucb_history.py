@@ -26,11 +26,12 @@ from typing import NamedTuple
 import numpy as np
 
 from eluder.core import checks
-from eluder.core.features import FeatureMDP, features_of
+from eluder.core.features import FeatureMDP, features_of, outcome
 from eluder.core.guarantees import Guarantee
 from eluder.core.kernels import kernel
 from eluder.core.results import InteractionResult
 from eluder.core.types import Array
+from eluder.core.value_regression import refuse_vanishing_ridge
 from eluder.linear.exploration._lsvi_ucb import PAPER, radius
 
 __all__ = ["lsvi_ucb_history"]
@@ -96,7 +97,7 @@ def lsvi_ucb_history(
     ValueError
         If `problem` is not a FeatureMDP, `K` < 1, `lam` is not positive, `delta` is outside (0, 1), `c` is
         negative, `rng` is not a Generator; or if the problem gives features that are not (A, d) numbers or
-        a reward outside [0, 1].
+        a reward outside [0, 1], or no pair of them.
 
     Notes
     -----
@@ -128,6 +129,7 @@ def lsvi_ucb_history(
     state = problem.reset(rng)
     F = features_of(problem, state)
     (A, d), history = F.shape, init(F.shape[0], F.shape[1], H, K, lam)
+    refuse_vanishing_ridge(lam, float(np.linalg.norm(F[~np.isnan(F[:, 0])], axis=1).max()))
     beta = c * radius(d, H, K, delta)
     for k in range(K):
         # plan
@@ -141,7 +143,7 @@ def lsvi_ucb_history(
             a, q = act(history, h, F, beta)
             if h == 0:
                 upper[k] = q
-            state, reward = problem.step(h, state, a, rng)
+            state, reward = outcome(problem, h, state, a, rng)
             returns[k] += (r := checks.number("reward", reward, 0.0, 1.0))
 
             # update

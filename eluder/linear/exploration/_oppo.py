@@ -13,12 +13,14 @@ Pseudo-code (algorithm 1), in our names::
             Q[h] <- r[h] + clip(psi w + beta sqrt(psi' Lambda^-1 psi), 0, H - h - 1)
             V[h] <- sum_a pi[h](a | .) Q[h](., a)
 
-with lam = 1, alpha = sqrt(2 ln A / (H^2 T)), beta = c sqrt(d H^2 ln(d T / delta)) and T = K H.
+with lam = 1, alpha = sqrt(2 ln A / (H T)), beta = c sqrt(d H^2 ln(d T / delta)) and T = K H. This alpha is
+where what mirror steps lose, ``H ln A / alpha + alpha H^3 K / 2``, is least.
 
 Guarantee: whatever the rewards in [0, 1] are, the regret against the best fixed policy is O(sqrt(d^2 H^3 T)
 ln(d T / delta)) with probability at least 1 - delta, for an absolute constant c (Theorem 4.1).
 
-Deviations from the paper: it leaves the constant c open, here 1 unless given. Rewards repeat with the period
+Deviations from the paper: it leaves the constant c open, here 1 unless given; alpha and beta are from memory
+and were not confirmed, the bound on the mirror steps is derived. Rewards repeat with the period
 of the table that is given; with none they are those of the problem, always.
 """
 
@@ -124,8 +126,8 @@ def oppo(
 
 
 def step_size(A: int, H: int, K: int) -> float:
-    """Return ``alpha = sqrt(2 ln A / (H^2 T))`` for T = K H."""
-    return math.sqrt(2 * math.log(A) / (H**2 * K * H))
+    """Return ``alpha = sqrt(2 ln A / (H T))`` for T = K H (from memory)."""
+    return math.sqrt(2 * math.log(A) / (H * K * H))
 
 
 def radius(d: int, H: int, K: int, delta: float) -> float:

@@ -93,7 +93,7 @@ def pevi(
     """
     refuse_not_linear(mdp)
     S, A, d = mdp.phi.shape
-    refuse_outside(data, S, A, mdp.H)
+    refuse_outside(data, S, A, mdp.H, mdp.mask)
     lam = checks.number("lam", lam, 0.0, open_low=True)
     delta = checks.failure_probability("delta", delta)
     c = checks.number("c", c, 0.0)

@@ -103,7 +103,7 @@ def vapvi(
     """
     refuse_not_linear(mdp)
     S, A, d = mdp.phi.shape
-    refuse_outside(data, S, A, mdp.H)
+    refuse_outside(data, S, A, mdp.H, mdp.mask)
     if len(data.r) < 2:
         raise ValueError(f"data must hold at least 2 transitions of each stage, got {len(data.r)}")
     lam = checks.number("lam", lam, 0.0, open_low=True)

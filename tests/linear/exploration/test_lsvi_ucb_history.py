@@ -4,7 +4,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-from eluder.core.features import FeatureMDP, features_of, seen_through_features
+from eluder.core.features import FeatureMDP, features_of, outcome, seen_through_features
 from eluder.core.linear import LinearMDP
 from eluder.envs import feature_mdp, random_linear_mdp, river_swim, to_gymnasium
 from eluder.linear.exploration import lsvi_ucb, lsvi_ucb_history
@@ -123,3 +123,13 @@ def test_features_may_be_filled_into_one_buffer():
     np.testing.assert_array_equal(fresh.returns, reused.returns)
     with pytest.raises(ValueError, match="H must be at least 1"):
         problem._replace(H=-1)
+
+
+def test_refuses_steps_that_are_no_pair_and_features_beside_which_the_ridge_is_nothing():
+    for got in (None, (0,), (0, 0.0, False)):
+        problem = still([[1.0]])._replace(step=lambda h, s, a, g, got=got: got)
+        with pytest.raises(ValueError, match=r"step must return \(next state, reward\), got"):
+            lsvi_ucb_history(problem, 3, rng=rng())
+    with pytest.raises(ValueError, match=r"lam is 1, with phi of norm 1e\+08 it must be at least 1e-10"):
+        lsvi_ucb_history(still([[1e8]]), 3, rng=rng())
+    assert outcome(still([[1.0]]), 0, 0, 0, rng()) == (0, 0.0)

@@ -48,8 +48,20 @@ def test_plays_the_policies_of_the_paper(seed):
 
 
 def test_equations_by_hand():
-    assert step_size(4, 3, 100) == pytest.approx(math.sqrt(2 * math.log(4) / (9 * 300)))
+    assert step_size(4, 3, 100) == pytest.approx(math.sqrt(2 * math.log(4) / (3 * 300)))
     assert radius(4, 3, 100, 0.1) == pytest.approx(math.sqrt(36 * math.log(4 * 300 / 0.1)))
+
+
+@pytest.mark.parametrize(("A", "H", "K"), [(4, 50, 1000), (2, 3, 10), (20, 7, 10**6)])
+def test_the_step_is_where_mirror_steps_lose_least(A, H, K):
+    """``H ln A / alpha + alpha H^3 K / 2``, then ``sqrt(2 H^3 T ln A)``, the theorem's order."""
+
+    def loss(alpha):
+        return H * math.log(A) / alpha + alpha * H**3 * K / 2
+
+    alpha = step_size(A, H, K)
+    assert loss(alpha) == pytest.approx(math.sqrt(2 * H**3 * K * H * math.log(A)))
+    assert loss(alpha) < min(loss(0.9 * alpha), loss(1.1 * alpha))
 
 
 def test_improvement_is_the_mirror_step_and_never_loses_an_action():

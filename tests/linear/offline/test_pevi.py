@@ -10,7 +10,7 @@ from eluder.core.linear import episodic
 from eluder.core.problems import EpisodicMDP
 from eluder.core.transitions import Transitions, collect_episodes, refuse_outside
 from eluder.envs import one_hot_linear_mdp, random_linear_mdp
-from eluder.linear.offline import pevi
+from eluder.linear.offline import pevi, vapvi
 from eluder.linear.offline._pevi import radius, suboptimality_bound
 from eluder.tabular.planning import backward_induction
 
@@ -117,6 +117,9 @@ def test_transitions():
         pevi(problem(S=5), data._replace(s=np.zeros((50, 4)), s_next=np.full((50, 4), 5)))
     mask = np.ones((6, 3), bool)
     mask[0, 1] = False
+    for learner in (pevi, vapvi):
+        with pytest.raises(ValueError, match=r"a\[\d+, 0\] is 1, not available in state 0"):
+            learner(mdp._replace(mask=mask), data)
     with pytest.raises(ValueError, match="pi plays action 1 in state 0 at stage 0, which is not available"):
         collect_episodes(episodic(mdp._replace(mask=mask)), np.full((6, 3), 1 / 3), 3, rng())
     with pytest.raises(ValueError, match="mdp must be an EpisodicMDP, got LinearMDP"):
