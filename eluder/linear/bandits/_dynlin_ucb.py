@@ -23,7 +23,7 @@ Guarantee: the expected regret against the best constant action in the long run 
 O~(d sqrt(T) / (1 - rho)^(3/2)).
 
 Deviations from the paper: a finite set of actions; constants of beta from memory. Bounds that are not given
-are those of the problem itself. An epoch that the horizon cuts short is not learnt from.
+are those of the problem itself.
 """
 
 import math
@@ -197,12 +197,10 @@ def _dynlin_ucb(
 
         # act
         rounds, reward = 1 + epoch_rounds(m, known.rho), 0.0
-        whole = rounds <= T - t
         for _ in range(min(rounds, T - t)):
             reward = play_dynamical(bandit, books, t, a, rng)
             t += 1
 
         # update
-        if whole:
-            absorb(R, a, 1.0, reward)
+        absorb(R, a, 1.0, reward)
     return m
