@@ -1,6 +1,7 @@
 """Log-densities of policies: Gaussian, and Gaussian squashed by tanh, in their stable forms."""
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -97,6 +98,38 @@ def tanh_gaussian(mean: Tensor, log_std: Tensor, noise: Tensor) -> tuple[Tensor,
     >>> action.shape, log_prob.shape
     (torch.Size([3, 2]), torch.Size([3]))
     """
-    u = mean + torch.exp(log_std) * noise
-    log_normal = -(0.5 * noise * noise + log_std + 0.5 * math.log(2 * math.pi)).sum(dim=-1)
-    return torch.tanh(u), log_normal - log_tanh_derivative(u).sum(dim=-1)
+    action, log_prob = _TanhGaussian.apply(mean, log_std, noise)
+    return action, log_prob
+
+
+def tanh_gaussian_with_spread(mean: Tensor, log_std: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return action and log-density like `tanh_gaussian`, and what its gradient by hand needs: ``std
+    noise``."""
+    spread = torch.exp(log_std).mul_(noise)
+    u = mean + spread
+    constant = 0.5 * math.log(2 * math.pi) + 2.0 * math.log(2.0)
+    each = F.softplus(-2.0 * u).add_(u).mul_(2.0).sub_(log_std).addcmul_(noise, noise, value=-0.5)
+    return torch.tanh(u), each.sum(dim=-1).sub_(mean.shape[-1] * constant), spread
+
+
+def tanh_gaussian_gradient(
+    d_action: Tensor, d_log_prob: Tensor, action: Tensor, spread: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return the gradients of mean and log_std: ``da/du = 1 - a^2``, ``d log_prob / du = 2 a``."""
+    du = torch.addcmul(d_action, d_action * action, action, value=-1.0)
+    du = torch.addcmul(du, d_log_prob[..., None], action, value=2.0)
+    return du, torch.addcmul(-d_log_prob[..., None], du, spread)
+
+
+class _TanhGaussian(torch.autograd.Function):
+    """The squashed Gaussian as one node of the graph."""
+
+    @staticmethod
+    def forward(ctx: Any, mean: Tensor, log_std: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        action, log_prob, spread = tanh_gaussian_with_spread(mean, log_std, noise)
+        ctx.save_for_backward(action, spread)
+        return action, log_prob
+
+    @staticmethod
+    def backward(ctx: Any, *grad: Any) -> Any:
+        return *tanh_gaussian_gradient(grad[0], grad[1], *ctx.saved_tensors), None

@@ -96,6 +96,18 @@ class Parameters:
             leaf.grad = None
         return copy
 
+    def state(self) -> dict[str, Tensor]:
+        """Return the tensors, as a checkpoint holds them."""
+        return {name: leaf.detach() for name, leaf in self.tensors.items()}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Take the numbers of a `state`, in place; a ValueError names the first tensor that does not fit."""
+        for name, leaf in self.tensors.items():
+            if name not in state or state[name].shape != leaf.shape:
+                got = tuple(state[name].shape) if name in state else "nothing"
+                raise ValueError(f"{name} must have shape {tuple(leaf.shape)}, the checkpoint has {got}")
+            leaf.detach().copy_(state[name])
+
     def track(self, source: "Parameters", tau: float) -> None:
         """Move towards `source` in place: ``self <- (1 - tau) self + tau source``."""
         self.flat.lerp_(source.flat, tau)

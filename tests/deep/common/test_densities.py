@@ -59,3 +59,14 @@ def test_reparametrised_action_has_the_density_of_its_point():
     assert torch.autograd.gradcheck(
         lambda m, s: tanh_gaussian(m, s, noise), (mean.requires_grad_(), log_std.requires_grad_())
     )
+
+
+def test_the_squashed_gaussian_has_the_gradients_of_its_formula():
+    mean = (2 * torch.randn(3, 4, dtype=torch.float64)).requires_grad_()
+    log_std = torch.randn(3, 4, dtype=torch.float64).requires_grad_()
+    noise = torch.randn(3, 4, dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda m, s: tanh_gaussian(m, s, noise), (mean, log_std))
+    action, log_prob = tanh_gaussian(mean, log_std, noise)
+    u = mean + log_std.exp() * noise
+    torch.testing.assert_close(log_prob, tanh_gaussian_log_density(u, mean, log_std))
+    torch.testing.assert_close(action, torch.tanh(u))

@@ -97,3 +97,9 @@ def test_refuses_wrong_seeds():
         seed_keys([0, -1])
     with pytest.raises(ValueError, match="seeds must hold at least one number"):
         seed_keys([])
+
+
+@pytest.mark.parametrize("counter", [0, 3, 10**12])
+def test_numpy_and_torch_make_the_same_bits(counter):
+    keys = seed_keys([0, 5, 7])
+    assert torch.equal(bits(keys, counter, 7000, 33), bits(keys, torch.tensor(counter), 7000, 33))

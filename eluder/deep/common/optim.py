@@ -1,0 +1,85 @@
+"""Adam over the flat tensor of `Parameters`: one fused operation per step, whatever the number of layers."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.optim.adam import adam
+
+from eluder.core import checks
+from eluder.deep.common.networks import Parameters
+
+__all__ = ["Adam"]
+
+
+class Adam:
+    """PyTorch's Adam on parameters that lie in one tensor; its moments are there from the start.
+
+    Parameters
+    ----------
+    parameters : Parameters
+        What is optimised.
+    lr : float
+        Step size, > 0.
+    eps : float, default=1e-8
+        Added to the root of the second moment.
+
+    Raises
+    ------
+    ValueError
+        If the step size is not positive.
+
+    Examples
+    --------
+    >>> p = Parameters({"x": (1,)}, N=1)
+    >>> adam = Adam(p, 0.1)
+    >>> p.grad.fill_(3.0)
+    tensor([3.])
+    >>> adam.step()
+    >>> p.flat
+    tensor([-0.1000])
+    """
+
+    def __init__(self, parameters: Parameters, lr: float, eps: float = 1e-8) -> None:
+        self.flat, self.grad = parameters.flat, parameters.grad
+        cuda = self.flat.device.type == "cuda"
+        self.lr, self.eps, self.cuda = checks.number("lr", lr, 0.0, open_low=True), eps, cuda
+        where = self.flat.device if cuda else torch.device("cpu")
+        self.moments = {
+            "step": torch.zeros((), device=where),
+            "exp_avg": torch.zeros_like(self.flat),
+            "exp_avg_sq": torch.zeros_like(self.flat),
+        }
+
+    def step(self, lr: float | None = None) -> None:
+        """Take one step along the gradient, in place; `lr` changes the step size from here on."""
+        if lr is not None:
+            self.lr = lr
+        m = self.moments
+        with torch.no_grad():
+            adam(
+                [self.flat],
+                [self.grad],
+                [m["exp_avg"]],
+                [m["exp_avg_sq"]],
+                [],
+                [m["step"]],
+                fused=True,
+                capturable=self.cuda,
+                amsgrad=False,
+                beta1=0.9,
+                beta2=0.999,
+                lr=self.lr,
+                weight_decay=0.0,
+                eps=self.eps,
+                maximize=False,
+            )
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the moments and the number of steps."""
+        return dict(self.moments)
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Go back to a `state`, in place."""
+        for name, x in self.moments.items():
+            x.copy_(state[name])
