@@ -6,11 +6,8 @@ losses of what it plays, no others. With ``V^pi(l)`` the expected loss of an epi
     regret(K) = sum_k V^{pi_k}(l_k) - min_pi sum_k V^pi(l_k) = sum_k V^{pi_k}(l_k) - min_pi V^pi(sum_k l_k),
 
 since values are linear in the losses: the best policy in hindsight is a dynamic program on the summed losses.
-All of this is measurement, exact, and never an input of a learner.
-
-The dilated bonus (Luo, Wei & Lee 2021) is what policy optimisation adds to explore:
-
-    B(h, s, a) = b(h, s, a) + (1 + 1/H) sum_{s'} P_h(s' | s, a) sum_{a'} pi(a' | s') B(h + 1, s', a')
+All of this is measurement, exact, and never an input of a learner. The account of a run is kept by
+`eluder.core.adversarial_books`.
 """
 
 from collections.abc import Iterable
@@ -21,26 +18,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from eluder.core import checks
-from eluder.core.kernels import kernel, sample
 from eluder.core.problems import EpisodicMDP
-from eluder.core.results import BanditResult, checkpoints
-from eluder.core.simulator import Simulator, next_value, reset, simulator, step, stochastic_policy_value
+from eluder.core.results import BanditResult
 from eluder.core.types import Array, BoolArray, IntArray
 
 __all__ = [
-    "AdversarialBooks",
     "AdversarialMDP",
     "AdversarialResult",
-    "adversarial_books",
-    "adversarial_result",
-    "begin_episode",
-    "dilated_bonus",
-    "finish_episode",
     "hindsight_loss",
     "linear_q_error",
     "losses_of_episode",
-    "play_episode",
-    "visits",
 ]
 
 
@@ -148,134 +135,6 @@ class AdversarialResult(BanditResult):
     best: IntArray
 
 
-class AdversarialBooks(NamedTuple):
-    """Simulator, adversary and exact account of a run; learners touch it by `play_episode` only.
-
-    Attributes
-    ----------
-    sim : Simulator
-        The dynamics; ``sim.r`` holds the losses of the current episode.
-    tables : ndarray, shape (N, H, S, A)
-        The adversary's tables.
-    phi : ndarray, shape (S, A, d)
-        Features.
-    block : int
-        Episodes for which a table stays.
-    adaptive : float
-        Share of the adversary that reacts.
-    target : ndarray of int, shape (H,)
-        The feature which that share charges.
-    total : ndarray, shape (H, S, A)
-        Summed losses.
-    played : ndarray, shape (1,)
-        Summed expected loss of what was played.
-    at : ndarray of int, shape (C,)
-        Checkpoints.
-    row : ndarray of int, shape (1,)
-        The next checkpoint.
-    regret, value : ndarray, shape (C,)
-        As in `AdversarialResult`.
-    N : ndarray of int, shape (H, S, A)
-        Visits.
-    V : ndarray, shape (H + 1, S)
-        Room for values.
-    q : ndarray, shape (H, S)
-        Room for the probabilities of states.
-    best : ndarray of int, shape (H, S)
-        The best policy in hindsight at the last checkpoint.
-    """
-
-    sim: Simulator
-    tables: Array
-    phi: Array
-    block: int
-    adaptive: float
-    target: IntArray
-    total: Array
-    played: Array
-    at: IntArray
-    row: IntArray
-    regret: Array
-    value: Array
-    N: IntArray
-    V: Array
-    q: Array
-    best: IntArray
-
-
-def adversarial_books(mdp: AdversarialMDP, K: int) -> AdversarialBooks:
-    """Return the account of a run of K episodes before the first.
-
-    Parameters
-    ----------
-    mdp : AdversarialMDP
-        The problem.
-    K : int
-        Number of episodes.
-
-    Returns
-    -------
-    AdversarialBooks
-        O(N H S A) numbers, and one for each checkpoint.
-
-    Raises
-    ------
-    ValueError
-        If `mdp` is not an AdversarialMDP.
-
-    Examples
-    --------
-    >>> mdp = AdversarialMDP(P=[[[[1.0]]]], losses=[[[[0.5]]]], mu=[1.0])
-    >>> adversarial_books(mdp, 1000).at[-1]
-    np.int64(1000)
-    """
-    refuse_not_adversarial(mdp)
-    H, S, A = mdp.losses.shape[1:]
-    at = checkpoints(K)
-    return AdversarialBooks(
-        sim=simulator(EpisodicMDP(mdp.P, np.zeros((H, S, A)), mdp.mu, H, mdp.mask)),
-        tables=mdp.losses,
-        phi=mdp.phi,
-        block=mdp.block,
-        adaptive=mdp.adaptive,
-        target=np.zeros(H, np.int64),
-        total=np.zeros((H, S, A)),
-        played=np.zeros(1),
-        at=at,
-        row=np.zeros(1, np.int64),
-        regret=np.zeros(at.size),
-        value=np.zeros(at.size),
-        N=np.zeros((H, S, A), np.int64),
-        V=np.zeros((H + 1, S)),
-        q=np.zeros((H, S)),
-        best=np.zeros((H, S), np.int64),
-    )
-
-
-def adversarial_result(books: AdversarialBooks, pi: Array) -> AdversarialResult:
-    """Return the result of a run whose last policy is `pi`.
-
-    Parameters
-    ----------
-    books : AdversarialBooks
-        The account after the last episode.
-    pi : ndarray, shape (H, S, A)
-        The last policy.
-
-    Returns
-    -------
-    AdversarialResult
-        Checkpoints and regret.
-
-    Examples
-    --------
-    >>> mdp = AdversarialMDP(P=[[[[1.0]]]], losses=[[[[0.5]]]], mu=[1.0])
-    >>> adversarial_result(adversarial_books(mdp, 1), np.ones((1, 1, 1))).best.shape
-    (1, 1)
-    """
-    return AdversarialResult(books.at, books.regret, books.N, books.value, pi, books.best)
-
-
 def losses_of_episode(mdp: AdversarialMDP, k: int) -> Array:
     """Return the table of episode k of an adversary that does not react.
 
@@ -330,12 +189,13 @@ def hindsight_loss(mdp: AdversarialMDP, K: int) -> float:
     K = checks.integer("K", K)
     if mdp.adaptive > 0:
         raise ValueError("mdp reacts to the learner: its losses are known after a run only")
-    books = adversarial_books(mdp, 1)
     n, block = len(mdp.losses), mdp.block
     turns, rest = divmod(K, n * block)
     count = turns * block + np.clip(rest - block * np.arange(n), 0, block)
-    books.total[:] = np.einsum("n,nhsa->hsa", count.astype(float), mdp.losses)
-    return float(_hindsight(books))
+    total, V = np.einsum("n,nhsa->hsa", count.astype(float), mdp.losses), np.zeros(mdp.mu.size)
+    for h in range(mdp.H - 1, -1, -1):
+        V = np.where(mdp.mask, total[h] + mdp.P[h] @ V, np.inf).min(axis=1)
+    return float(mdp.mu @ V)
 
 
 def linear_q_error(mdp: AdversarialMDP, pi: ArrayLike) -> float:
@@ -382,119 +242,3 @@ def refuse_not_adversarial(mdp: Any) -> None:
     """Refuse what is not an `AdversarialMDP`."""
     if not isinstance(mdp, AdversarialMDP):
         raise ValueError(f"mdp must be an AdversarialMDP, got {type(mdp).__name__}")
-
-
-@kernel
-def begin_episode(books: AdversarialBooks, k: int) -> None:
-    """Let the adversary choose the losses of episode `k`, in place (``sim.r``)."""
-    H, S, A = books.total.shape
-    table, share = books.tables[k // books.block % len(books.tables)], books.adaptive
-    for h in range(H):
-        for s in range(S):
-            for a in range(A):
-                x = table[h, s, a]
-                if share > 0.0:
-                    x = (1.0 - share) * x + share * books.phi[s, a, books.target[h]]
-                books.sim.r[h, s, a] = x
-
-
-@kernel
-def play_episode(
-    books: AdversarialBooks, pi: Array, path: IntArray, played: IntArray, L: Array, rng: np.random.Generator
-) -> None:
-    """Play an episode of `pi`; write states `path` (H + 1,), actions `played` (H,), losses to go `L` (H,)."""
-    H = played.size
-    path[0] = reset(books.sim, rng)
-    for h in range(H):
-        played[h] = sample(pi[h, path[h]], rng)
-        path[h + 1], L[h], _ = step(books.sim, h, path[h], played[h], rng)
-        books.N[h, path[h], played[h]] += 1
-    for h in range(H - 2, -1, -1):
-        L[h] += L[h + 1]
-
-
-@kernel
-def finish_episode(books: AdversarialBooks, k: int, pi: Array) -> None:
-    """Account for episode `k`, in which `pi` was played: all of it is measurement, in place (`books`)."""
-    H, S, A = books.total.shape
-    books.played[0] += stochastic_policy_value(books.sim, pi, books.V)
-    for h in range(H):
-        for s in range(S):
-            for a in range(A):
-                books.total[h, s, a] += books.sim.r[h, s, a]
-    if books.adaptive > 0.0:
-        _react(books, pi)
-    c = books.row[0]
-    if k + 1 == books.at[c]:
-        books.value[c] = -books.played[0]
-        books.regret[c] = books.played[0] - _hindsight(books)
-        books.row[0] += 1
-
-
-@kernel
-def _react(books: AdversarialBooks, pi: Array) -> None:
-    """Find, for each stage, the feature with the largest expected value under `pi`, in place (`target`)."""
-    H, S, A = pi.shape
-    d = books.phi.shape[2]
-    visits(books.sim, pi, books.q)
-    for h in range(H):
-        most = -1.0
-        for i in range(d):
-            x = 0.0
-            for s in range(S):
-                for a in range(A):
-                    x += books.q[h, s] * pi[h, s, a] * books.phi[s, a, i]
-            if x > most:
-                most, books.target[h] = x, i
-
-
-@kernel
-def _hindsight(books: AdversarialBooks) -> float:
-    """Return the least loss of a fixed policy under the summed losses; `best` and `V` in place."""
-    H, S, A = books.total.shape
-    V = books.V
-    V[H] = 0.0
-    for h in range(H - 1, -1, -1):
-        for s in range(S):
-            V[h, s] = np.inf
-            for a in range(A):
-                if books.sim.mask[s, a]:
-                    x = books.total[h, s, a] + next_value(books.sim, h, s, a, V)
-                    if x < V[h, s]:
-                        V[h, s] = x
-                        books.best[h, s] = a
-    least = 0.0
-    for s in range(S):
-        least += books.sim.mu[s] * V[0, s]
-    V[H] = 0.0
-    return least
-
-
-@kernel
-def visits(sim: Simulator, pi: Array, q: Array) -> None:
-    """Write the probability ``q[h, s]`` that `pi` is in s at stage h, in place (`q`)."""
-    H, S, A = pi.shape
-    q[:] = 0.0
-    q[0] = sim.mu
-    for h in range(H - 1):
-        g = sim.stage[h]
-        for s in range(S):
-            for a in range(A):
-                p = q[h, s] * pi[h, s, a]
-                if p > 0.0:
-                    for i in range(sim.prob.shape[3]):
-                        q[h + 1, sim.succ[g, s, a, i]] += p * sim.prob[g, s, a, i]
-
-
-@kernel
-def dilated_bonus(sim: Simulator, pi: Array, b: Array, B: Array, V: Array) -> None:
-    """Write the dilated bonus ``B = b + (1 + 1/H) E[<pi, B>]``, in place; `V` (H + 1, S): ``<pi, B>``."""
-    H, S, A = b.shape
-    factor = 1.0 + 1.0 / H
-    V[H] = 0.0
-    for h in range(H - 1, -1, -1):
-        for s in range(S):
-            V[h, s] = 0.0
-            for a in range(A):
-                B[h, s, a] = b[h, s, a] + factor * next_value(sim, h, s, a, V)
-                V[h, s] += pi[h, s, a] * B[h, s, a]

@@ -17,9 +17,8 @@ import math
 
 import numpy as np
 
-from eluder.core.adversarial import visits
 from eluder.core.kernels import kernel, sample
-from eluder.core.simulator import Simulator, reset, step
+from eluder.core.simulator import Simulator, reset, step, visits
 from eluder.core.types import Array
 
 __all__ = [

@@ -27,6 +27,7 @@ __all__ = [
     "simulator",
     "step",
     "stochastic_policy_value",
+    "visits",
 ]
 
 
@@ -168,6 +169,22 @@ def stochastic_policy_value(sim: Simulator, pi: Array, V: Array) -> float:
     for s in range(S):
         total += sim.mu[s] * V[0, s]
     return total
+
+
+@kernel
+def visits(sim: Simulator, pi: Array, q: Array) -> None:
+    """Write the probability ``q[h, s]`` that `pi` is in s at stage h, in place (`q`)."""
+    H, S, A = pi.shape
+    q[:] = 0.0
+    q[0] = sim.mu
+    for h in range(H - 1):
+        g = sim.stage[h]
+        for s in range(S):
+            for a in range(A):
+                p = q[h, s] * pi[h, s, a]
+                if p > 0.0:
+                    for i in range(sim.prob.shape[3]):
+                        q[h + 1, sim.succ[g, s, a, i]] += p * sim.prob[g, s, a, i]
 
 
 class PolicyLog(NamedTuple):

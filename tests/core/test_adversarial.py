@@ -8,22 +8,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eluder.core.adversarial import (
-    AdversarialBooks,
     AdversarialMDP,
     AdversarialResult,
+    hindsight_loss,
+    linear_q_error,
+    losses_of_episode,
+)
+from eluder.core.adversarial_books import (
+    AdversarialBooks,
     adversarial_books,
     adversarial_result,
     begin_episode,
     dilated_bonus,
     finish_episode,
-    hindsight_loss,
-    linear_q_error,
-    losses_of_episode,
     play_episode,
-    visits,
 )
 from eluder.core.exact import occupancy, policy_value
 from eluder.core.problems import EpisodicMDP
+from eluder.core.simulator import visits
 from eluder.envs import adversarial_linear_mdp, adversarial_mdp
 
 MASK = np.array([[1, 1], [1, 0], [0, 1]], bool)
@@ -99,13 +101,6 @@ def test_play_follows_the_policy_and_sums_the_losses_to_go():
     assert MASK[path[:4], played].all()
     assert books.N.sum() == 4
     assert all(books.N[h, path[h], played[h]] == 1 for h in range(4))
-
-
-def test_visits_are_the_occupancy():
-    mdp = adversarial_mdp(3, 2, 4, rng=rng())._replace(mu=[0.2, 0.3, 0.5])
-    q, pi = np.full((4, 3), np.nan), policy(mdp)
-    visits(adversarial_books(mdp, 1).sim, pi, q)
-    np.testing.assert_allclose(q, occupancy(tables(mdp, mdp.losses[0]), pi).sum(axis=2), atol=1e-14)
 
 
 @given(seed=st.integers(0, 1000))

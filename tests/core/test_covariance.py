@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eluder.core.adversarial import adversarial_books
+from eluder.core.adversarial_books import adversarial_books
 from eluder.core.covariance import (
     add_outer,
     covariances,

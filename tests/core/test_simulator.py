@@ -22,6 +22,7 @@ from eluder.core.simulator import (
     simulator,
     step,
     stochastic_policy_value,
+    visits,
 )
 from tests.instances import random_discounted, random_episodic
 
@@ -181,3 +182,12 @@ def test_next_value(seed):
     sim = simulator(mdp)
     for h, s, a in np.ndindex(4, 5, 3):
         assert np.isclose(next_value(sim, h, s, a, V), P[h, s, a] @ V[h + 1])
+
+
+@given(seeds)
+def test_visits_are_the_occupancy(seed):
+    mdp = random_episodic(5, 3, 4, seed, stages=bool(seed % 2), branching=2)
+    rng = np.random.default_rng(seed)
+    pi, q = rng.dirichlet(np.ones(3), (4, 5)), np.full((4, 5), np.nan)
+    visits(simulator(mdp), pi, q)
+    np.testing.assert_allclose(q, exact.occupancy(mdp, pi).sum(axis=2), atol=1e-14)

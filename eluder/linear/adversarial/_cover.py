@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from eluder.core.adversarial import AdversarialBooks, begin_episode, finish_episode, play_episode
+from eluder.core.adversarial_books import AdversarialBooks, begin_episode, finish_episode, play_episode
 from eluder.core.kernels import kernel
 from eluder.core.types import Array, IntArray
 from eluder.core.value_regression import ValueRegression, add_round, predict, solve

@@ -34,10 +34,9 @@ import math
 import numpy as np
 
 from eluder.core import checks
-from eluder.core.adversarial import (
+from eluder.core.adversarial import AdversarialMDP, AdversarialResult
+from eluder.core.adversarial_books import (
     AdversarialBooks,
-    AdversarialMDP,
-    AdversarialResult,
     adversarial_books,
     adversarial_result,
     begin_episode,

@@ -6,12 +6,14 @@ import math
 import numpy as np
 import pytest
 
-from eluder.core.adversarial import adversarial_books, losses_of_episode, visits
+from eluder.core.adversarial import losses_of_episode
+from eluder.core.adversarial_books import adversarial_books
 from eluder.core.exact import policy_value
 from eluder.core.guarantees import guarantee
 from eluder.core.problems import EpisodicMDP
 from eluder.core.results import checkpoints
 from eluder.core.simplex import log_barrier_step
+from eluder.core.simulator import visits
 from eluder.envs import adversarial_linear_mdp, adversarial_mdp
 from eluder.linear.adversarial import _dilated_exp_po as exp_module
 from eluder.linear.adversarial import _log_barrier_po as barrier_module

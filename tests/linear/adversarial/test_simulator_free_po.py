@@ -5,10 +5,12 @@ import math
 import numpy as np
 import pytest
 
-from eluder.core.adversarial import adversarial_books, losses_of_episode, visits
+from eluder.core.adversarial import losses_of_episode
+from eluder.core.adversarial_books import adversarial_books
 from eluder.core.exact import policy_value
 from eluder.core.problems import EpisodicMDP
 from eluder.core.results import checkpoints
+from eluder.core.simulator import visits
 from eluder.envs import adversarial_linear_mdp, adversarial_mdp
 from eluder.linear.adversarial import simulator_free_po
 from eluder.linear.adversarial._simulator_free_po import draw_play, largest, learning_rate, radius
