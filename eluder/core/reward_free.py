@@ -14,7 +14,7 @@ from eluder.core.mixture import TargetedRegression, lower_value, optimistic_plan
 from eluder.core.problems import EpisodicMDP
 from eluder.core.results import PlanResult
 from eluder.core.types import Array, BoolArray, IntArray
-from eluder.core.value_regression import ValueRegression, predict, solve
+from eluder.core.value_regression import ValueRegression, by_coordinate, predict, solve
 
 __all__ = ["LinearExploration", "MixtureExploration", "planning_gaps"]
 
@@ -171,7 +171,10 @@ class LinearExploration:
         width2 = np.einsum("sai,hij,saj->hsa", self.phi, inverse, self.phi)
         zero = np.zeros((H, self.phi.shape[2]))
         count = self.N.sum(axis=(1, 2))
-        fit = ValueRegression(self.phi, self.Lambda, inverse, self.M, zero, width2, zero[:, 0], count)
+        columns, room = by_coordinate(self.phi), np.zeros(S * A)
+        fit = ValueRegression(
+            self.phi, self.Lambda, inverse, self.M, zero, width2, zero[:, 0], count, columns, room
+        )
         Q, V, pi = np.zeros((H, S, A)), np.zeros((H + 1, S)), np.zeros((H, S), np.int64)
         low = np.zeros((H + 1, S))
         _plan_linear(Q, V, low, pi, fit, r, self.mask, self.beta)

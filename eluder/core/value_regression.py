@@ -12,10 +12,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from eluder.core.kernels import kernel
+from eluder.core.kernels import dot, kernel
 from eluder.core.types import Array, IntArray
 
-__all__ = ["ValueRegression", "add_round", "add_weighted_round", "new_regression", "predict", "solve"]
+__all__ = [
+    "ValueRegression",
+    "add_predictions",
+    "add_round",
+    "add_weighted_round",
+    "new_regression",
+    "predict",
+    "solve",
+]
 
 
 class ValueRegression(NamedTuple):
@@ -37,6 +45,10 @@ class ValueRegression(NamedTuple):
         ``ln det Lambda``.
     n : ndarray of int, shape (H,)
         Rounds.
+    columns : ndarray, shape (d, S A)
+        The features once more, by coordinate: sums over all pairs side by side are vector code.
+    room : ndarray, shape (S A,)
+        Room to work.
     """
 
     phi: Array
@@ -47,6 +59,8 @@ class ValueRegression(NamedTuple):
     width2: Array
     logdet: Array
     n: IntArray
+    columns: Array
+    room: Array
 
 
 def new_regression(phi: Array, H: int, lam: float) -> ValueRegression:
@@ -89,7 +103,14 @@ def new_regression(phi: Array, H: int, lam: float) -> ValueRegression:
         width2,
         np.full(H, d * math.log(lam)),
         np.zeros(H, np.int64),
+        by_coordinate(phi),
+        np.zeros(S * A),
     )
+
+
+def by_coordinate(phi: Array) -> Array:
+    """Return features (S, A, d) as (d, S A)."""
+    return np.ascontiguousarray(phi.reshape(-1, phi.shape[2]).T)
 
 
 def refuse_vanishing_ridge(lam: float, norm: float) -> None:
@@ -128,13 +149,11 @@ def add_weighted_round(
         for j in range(d):
             fit.Lambda[h, i, j] += weight * f[i] * f[j]
             inverse[i, j] -= scale * u[i] * u[j]
-    S, A = fit.width2.shape[1:]
-    for x in range(S):
-        for y in range(A):
-            g = 0.0
-            for i in range(d):
-                g += fit.phi[x, y, i] * u[i]
-            fit.width2[h, x, y] -= scale * g * g
+    g, width2 = fit.room, fit.width2[h].reshape(-1)
+    g[:] = 0.0
+    combine(fit.columns, u, g)
+    for i in range(g.size):
+        width2[i] -= scale * g[i] * g[i]
     fit.logdet[h] += math.log(1.0 + weight * quadratic)
     fit.n[h] += 1
     n = fit.n[h]
@@ -161,12 +180,9 @@ def refresh(fit: ValueRegression, h: int) -> None:
 @kernel
 def solve(fit: ValueRegression, h: int, V: Array, y: Array, w: Array) -> None:
     """Write ``w = Lambda^-1 (b + M V)`` of stage h in place; `y` (d,) is room to work."""
-    d, S = fit.M.shape[1:]
+    d = y.size
     for i in range(d):
-        total = fit.b[h, i]
-        for s in range(S):
-            total += fit.M[h, i, s] * V[s]
-        y[i] = total
+        y[i] = fit.b[h, i] + dot(fit.M[h, i], V)
     for i in range(d):
         total = 0.0
         for j in range(d):
@@ -181,3 +197,18 @@ def predict(fit: ValueRegression, s: int, a: int, w: Array) -> float:
     for i in range(w.size):
         total += fit.phi[s, a, i] * w[i]
     return total
+
+
+@kernel
+def add_predictions(fit: ValueRegression, w: Array, out: Array) -> None:
+    """Add ``phi(s, a)' w`` to `out` (S, A) for all pairs, in place; the same numbers as `predict`."""
+    combine(fit.columns, w, out.reshape(-1))
+
+
+@kernel
+def combine(columns: Array, w: Array, out: Array) -> None:
+    """Add ``sum_i w[i] columns[i]`` to `out`, in place and in this order."""
+    for i in range(w.size):
+        c, row = w[i], columns[i]
+        for j in range(out.size):
+            out[j] += c * row[j]

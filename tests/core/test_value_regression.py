@@ -9,6 +9,7 @@ from eluder.core.kernels import kernel, sample
 from eluder.core.linear import episodic
 from eluder.core.value_regression import (
     ValueRegression,
+    add_predictions,
     add_round,
     add_weighted_round,
     new_regression,
@@ -132,3 +133,11 @@ def test_refuses_a_ridge_that_is_nothing_beside_the_features(lam):
     for learner in (lsvi_ucb, rlsvi):
         with pytest.raises(ValueError, match="lam"):
             learner(random_linear_mdp(4, 2, 2, 2, rng=rng()), 5, lam=lam, rng=rng())
+
+
+def test_predictions_of_all_pairs_are_those_of_each():
+    g, d = rng(3), 5
+    fit, w = new_regression(g.standard_normal((6, 3, d)), 1, 1.0), g.standard_normal(d)
+    out = np.ones((6, 3))
+    add_predictions(fit, w, out)
+    np.testing.assert_allclose(out, [[1 + predict(fit, s, a, w) for a in range(3)] for s in range(6)])

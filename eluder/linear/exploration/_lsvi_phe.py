@@ -31,12 +31,13 @@ import numpy as np
 
 from eluder.core import checks
 from eluder.core.guarantees import Guarantee, Paper
-from eluder.core.kernels import kernel
-from eluder.core.linear import LinearMDP, MisspecifiedLinearMDP, episodic
+from eluder.core.kernels import dot, kernel
+from eluder.core.linear import LinearMDP, MisspecifiedLinearMDP
+from eluder.core.linear_simulator import LinearSimulator, linear_simulator, measure, reset, step
 from eluder.core.results import OnlineResult
-from eluder.core.simulator import Simulator, policy_value, reset, simulator, step
 from eluder.core.types import Array, IntArray
-from eluder.core.value_regression import ValueRegression, add_round, new_regression, predict, solve
+from eluder.core.value_regression import ValueRegression, add_predictions, add_round, new_regression, solve
+from eluder.linear.exploration._greedy import act_greedily
 from eluder.linear.exploration._perturbation import perturb
 
 __all__ = ["lsvi_phe"]
@@ -100,7 +101,7 @@ def lsvi_phe(
     >>> lsvi_phe(mdp, 100, c=0.05, num_samples=5, rng=np.random.default_rng(0)).value.shape
     (100,)
     """
-    sim = simulator(episodic(mdp))
+    sim = linear_simulator(mdp)
     K = checks.integer("K", K)
     lam = checks.number("lam", lam, 0.0, open_low=True)
     delta = checks.failure_probability("delta", delta)
@@ -150,37 +151,30 @@ def _plan(
     V: Array,
     pi: IntArray,
     fit: ValueRegression,
-    sim: Simulator,
+    sim: LinearSimulator,
     sigma: float,
     y: Array,
     W: Array,
     rng: np.random.Generator,
 ) -> int:
     """Plan in place (`Q`, `V`, `pi`, the draws `W`); return the last stage where `pi` changed, or -1."""
-    H, S, A = Q.shape
+    H = Q.shape[0]
     top = -1
-    w = np.empty(y.size)
+    w, q = np.empty(y.size), np.empty(Q[0].shape)
     for h in range(H - 1, -1, -1):
         solve(fit, h, V[h + 1], y, w)
         root = np.linalg.cholesky(fit.inverse[h])
         for m in range(len(W)):
             W[m] = w
             perturb(W[m], root, sigma, y, rng)
-        for s in range(S):
-            best, largest = -1, -math.inf
-            for a in range(A):
-                if not sim.mask[s, a]:
-                    continue
-                q = -math.inf
-                for m in range(len(W)):
-                    q = max(q, predict(fit, s, a, W[m]))
-                Q[h, s, a] = min(max(q, 0.0), float(H - h))
-                if Q[h, s, a] > largest:
-                    best, largest = a, Q[h, s, a]
-            V[h, s] = largest
-            if pi[h, s] != best:
-                pi[h, s] = best
-                top = max(top, h)
+        Q[h] = -math.inf
+        for m in range(len(W)):
+            q[:] = 0.0
+            add_predictions(fit, W[m], q)
+            Q[h] = np.maximum(Q[h], q)
+        Q[h] = np.minimum(np.maximum(Q[h], 0.0), H - h)
+        if act_greedily(Q[h], sim.mask, V[h], pi[h]):
+            top = max(top, h)
     return top
 
 
@@ -192,7 +186,7 @@ def _lsvi_phe(
     pi: IntArray,
     N: IntArray,
     fit: ValueRegression,
-    sim: Simulator,
+    sim: LinearSimulator,
     sigma: float,
     W: Array,
     rng: np.random.Generator,
@@ -204,19 +198,14 @@ def _lsvi_phe(
     for k in range(value.size):
         # plan
         top = _plan(Q, V, pi, fit, sim, sigma, y, W, rng)
-        if k == 0 or top >= 0:
-            value[k] = policy_value(sim, pi, V_pi, H - 1 if k == 0 else top)  # measurement
-        else:
-            value[k] = value[k - 1]
-        upper[k] = 0.0
-        for s in range(S):
-            upper[k] += sim.mu[s] * V[0, s]
+        measure(value, k, sim, pi, V_pi, top)
+        upper[k] = dot(sim.mu, V[0])
 
         # act
         s = reset(sim, rng)
         for h in range(H):
             a = pi[h, s]
-            s_next, reward, _ = step(sim, h, s, a, rng)
+            s_next, reward = step(sim, h, s, a, rng)
 
             # update
             add_round(fit, h, s, a, reward, s_next, u)

@@ -31,12 +31,13 @@ import numpy as np
 
 from eluder.core import checks
 from eluder.core.guarantees import Guarantee, Paper
-from eluder.core.kernels import kernel
-from eluder.core.linear import LinearMDP, MisspecifiedLinearMDP, episodic
+from eluder.core.kernels import dot, kernel
+from eluder.core.linear import LinearMDP, MisspecifiedLinearMDP
+from eluder.core.linear_simulator import LinearSimulator, linear_simulator, measure, reset, step
 from eluder.core.results import OnlineResult
-from eluder.core.simulator import Simulator, policy_value, reset, simulator, step
 from eluder.core.types import Array, IntArray
-from eluder.core.value_regression import ValueRegression, add_round, new_regression, solve
+from eluder.core.value_regression import ValueRegression, add_predictions, add_round, new_regression, solve
+from eluder.linear.exploration._greedy import act_greedily
 
 __all__ = ["lsvi_ucb"]
 
@@ -104,7 +105,7 @@ def lsvi_ucb(
     >>> lsvi_ucb(mdp, 100, c=0.05, rng=np.random.default_rng(0)).value.shape
     (100,)
     """
-    sim = simulator(episodic(mdp))
+    sim = linear_simulator(mdp)
     K = checks.integer("K", K)
     lam = checks.number("lam", lam, 0.0, open_low=True)
     delta = checks.failure_probability("delta", delta)
@@ -174,29 +175,28 @@ GUARANTEES = (
 
 @kernel
 def _plan(
-    Q: Array, V: Array, pi: IntArray, fit: ValueRegression, sim: Simulator, beta: float, y: Array, w: Array
+    Q: Array,
+    V: Array,
+    pi: IntArray,
+    fit: ValueRegression,
+    sim: LinearSimulator,
+    beta: float,
+    y: Array,
+    w: Array,
 ) -> int:
     """Plan in place (`Q`, `V`, `pi`); return the last stage where `pi` changed, or -1."""
-    H, S, A = Q.shape
+    H = Q.shape[0]
     top = -1
     for h in range(H - 1, -1, -1):
         solve(fit, h, V[h + 1], y, w)
-        for s in range(S):
-            best, largest = -1, -math.inf
-            for a in range(A):
-                if not sim.mask[s, a]:
-                    continue
-                q = beta * math.sqrt(max(fit.width2[h, s, a], 0.0))
-                for i in range(w.size):
-                    q += fit.phi[s, a, i] * w[i]
-                q = min(q, float(H - h))
-                Q[h, s, a] = q
-                if q > largest:
-                    best, largest = a, q
-            V[h, s] = largest
-            if pi[h, s] != best:
-                pi[h, s] = best
-                top = max(top, h)
+        q, width2 = Q[h].reshape(-1), fit.width2[h].reshape(-1)
+        for i in range(q.size):
+            q[i] = beta * math.sqrt(max(width2[i], 0.0))
+        add_predictions(fit, w, Q[h])
+        for i in range(q.size):
+            q[i] = min(q[i], float(H - h))
+        if act_greedily(Q[h], sim.mask, V[h], pi[h]):
+            top = max(top, h)
     return top
 
 
@@ -214,7 +214,7 @@ def _lsvi_ucb(
     pi: IntArray,
     N: IntArray,
     fit: ValueRegression,
-    sim: Simulator,
+    sim: LinearSimulator,
     beta: float,
     drift: float,
     rare: bool,
@@ -231,19 +231,14 @@ def _lsvi_ucb(
         if k == 0 or not rare or _doubled(fit.logdet, last):
             top = _plan(Q, V, pi, fit, sim, beta + drift * math.sqrt(k + 1.0), y, w)
             last[:] = fit.logdet
-        if k == 0 or top >= 0:
-            value[k] = policy_value(sim, pi, V_pi, H - 1 if k == 0 else top)  # measurement
-        else:
-            value[k] = value[k - 1]
-        upper[k] = 0.0
-        for s in range(S):
-            upper[k] += sim.mu[s] * V[0, s]
+        measure(value, k, sim, pi, V_pi, top)
+        upper[k] = dot(sim.mu, V[0])
 
         # act
         s = reset(sim, rng)
         for h in range(H):
             a = pi[h, s]
-            s_next, reward, _ = step(sim, h, s, a, rng)
+            s_next, reward = step(sim, h, s, a, rng)
 
             # update
             add_round(fit, h, s, a, reward, s_next, u)

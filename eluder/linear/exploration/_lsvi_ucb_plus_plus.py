@@ -38,9 +38,9 @@ import numpy as np
 from eluder.core import checks
 from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.kernels import kernel
-from eluder.core.linear import LinearMDP, MisspecifiedLinearMDP, episodic
+from eluder.core.linear import LinearMDP, MisspecifiedLinearMDP
+from eluder.core.linear_simulator import LinearSimulator, linear_simulator, policy_value, reset, step
 from eluder.core.results import OnlineResult
-from eluder.core.simulator import Simulator, policy_value, reset, simulator, step
 from eluder.core.types import Array, IntArray
 from eluder.core.value_regression import ValueRegression, add_weighted_round, new_regression, predict, solve
 
@@ -105,7 +105,7 @@ def lsvi_ucb_plus_plus(
     >>> lsvi_ucb_plus_plus(mdp, 100, c=0.05, d3=1, rng=np.random.default_rng(0)).value.shape
     (100,)
     """
-    sim = simulator(episodic(mdp))
+    sim = linear_simulator(mdp)
     K = checks.integer("K", K)
     (H, S, A), d = sim.r.shape, mdp.phi.shape[2]
     lam = 1 / H**2 if lam is None else checks.number("lam", lam, 0.0, open_low=True)
@@ -190,7 +190,7 @@ def _plan(
     V_low: Array,
     pi: IntArray,
     fit: ValueRegression,
-    sim: Simulator,
+    sim: LinearSimulator,
     beta: float,
     beta_bar: float,
     y: Array,
@@ -225,7 +225,7 @@ def _lsvi_ucb_plus_plus(
     pi: IntArray,
     N: IntArray,
     fit: ValueRegression,
-    sim: Simulator,
+    sim: LinearSimulator,
     beta: float,
     beta_bar: float,
     d3: float,
@@ -260,7 +260,7 @@ def _lsvi_ucb_plus_plus(
         s = reset(sim, rng)
         for h in range(H):
             a = pi[h, s]
-            s_next, _, _ = step(sim, h, s, a, rng)
+            s_next, _ = step(sim, h, s, a, rng)
 
             # update
             s2 = variance_bound(fit, V, V_low, h, s, a, beta_bar, d3, y, w)

@@ -20,18 +20,17 @@ Deviations from the paper: values are cut off where they are not possible, which
 version of 2020 does in another way; sums over the rounds are kept as statistics. `c` multiplies sigma = H.
 """
 
-import math
-
 import numpy as np
 
 from eluder.core import checks
 from eluder.core.guarantees import Guarantee, Paper
-from eluder.core.kernels import kernel
-from eluder.core.linear import LinearMDP, MisspecifiedLinearMDP, episodic
+from eluder.core.kernels import dot, kernel
+from eluder.core.linear import LinearMDP, MisspecifiedLinearMDP
+from eluder.core.linear_simulator import LinearSimulator, linear_simulator, measure, reset, step
 from eluder.core.results import OnlineResult
-from eluder.core.simulator import Simulator, policy_value, reset, simulator, step
 from eluder.core.types import Array, IntArray
-from eluder.core.value_regression import ValueRegression, add_round, new_regression, solve
+from eluder.core.value_regression import ValueRegression, add_predictions, add_round, new_regression, solve
+from eluder.linear.exploration._greedy import act_greedily
 from eluder.linear.exploration._perturbation import perturb
 
 __all__ = ["rlsvi"]
@@ -91,7 +90,7 @@ def rlsvi(
     >>> rlsvi(mdp, 100, c=0.1, rng=np.random.default_rng(0)).value.shape
     (100,)
     """
-    sim = simulator(episodic(mdp))
+    sim = linear_simulator(mdp)
     K = checks.integer("K", K)
     lam = checks.number("lam", lam, 0.0, open_low=True)
     c = checks.number("c", c, 0.0)
@@ -133,33 +132,23 @@ def _plan(
     V: Array,
     pi: IntArray,
     fit: ValueRegression,
-    sim: Simulator,
+    sim: LinearSimulator,
     sigma: float,
     y: Array,
     w: Array,
     rng: np.random.Generator,
 ) -> int:
     """Plan in place (`Q`, `V`, `pi`); return the last stage where `pi` changed, or -1."""
-    H, S, A = Q.shape
+    H = Q.shape[0]
     top = -1
     for h in range(H - 1, -1, -1):
         solve(fit, h, V[h + 1], y, w)
         perturb(w, np.linalg.cholesky(fit.inverse[h]), sigma, y, rng)
-        for s in range(S):
-            best, largest = -1, -math.inf
-            for a in range(A):
-                if not sim.mask[s, a]:
-                    continue
-                q = 0.0
-                for i in range(w.size):
-                    q += fit.phi[s, a, i] * w[i]
-                Q[h, s, a] = q
-                if q > largest:
-                    best, largest = a, q
-            V[h, s] = min(max(largest, 0.0), float(H - h))
-            if pi[h, s] != best:
-                pi[h, s] = best
-                top = max(top, h)
+        Q[h] = 0.0
+        add_predictions(fit, w, Q[h])
+        if act_greedily(Q[h], sim.mask, V[h], pi[h]):
+            top = max(top, h)
+        V[h] = np.minimum(np.maximum(V[h], 0.0), H - h)
     return top
 
 
@@ -171,7 +160,7 @@ def _rlsvi(
     pi: IntArray,
     N: IntArray,
     fit: ValueRegression,
-    sim: Simulator,
+    sim: LinearSimulator,
     sigma: float,
     rng: np.random.Generator,
 ) -> None:
@@ -182,19 +171,14 @@ def _rlsvi(
     for k in range(value.size):
         # plan
         top = _plan(Q, V, pi, fit, sim, sigma, y, w, rng)
-        if k == 0 or top >= 0:
-            value[k] = policy_value(sim, pi, V_pi, H - 1 if k == 0 else top)  # measurement
-        else:
-            value[k] = value[k - 1]
-        upper[k] = 0.0
-        for s in range(S):
-            upper[k] += sim.mu[s] * V[0, s]
+        measure(value, k, sim, pi, V_pi, top)
+        upper[k] = dot(sim.mu, V[0])
 
         # act
         s = reset(sim, rng)
         for h in range(H):
             a = pi[h, s]
-            s_next, reward, _ = step(sim, h, s, a, rng)
+            s_next, reward = step(sim, h, s, a, rng)
 
             # update
             add_round(fit, h, s, a, reward, s_next, u)

@@ -29,9 +29,9 @@ import numpy as np
 from eluder.core import checks
 from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.kernels import kernel
-from eluder.core.linear import LinearMDP, MisspecifiedLinearMDP, episodic
+from eluder.core.linear import LinearMDP, MisspecifiedLinearMDP
+from eluder.core.linear_simulator import LinearSimulator, linear_simulator, reset, step
 from eluder.core.reward_free import LinearExploration
-from eluder.core.simulator import Simulator, reset, simulator, step
 from eluder.core.types import Array, IntArray
 from eluder.core.value_regression import ValueRegression, add_round, new_regression, predict, solve
 
@@ -93,7 +93,7 @@ def lsvi_reward_free(
     >>> explored.plan(np.eye(4)[:, [0, 1]]).pi.shape
     (3, 4)
     """
-    sim = simulator(episodic(mdp))
+    sim = linear_simulator(mdp)
     K = checks.integer("K", K)
     lam = checks.number("lam", lam, 0.0, open_low=True)
     delta = checks.failure_probability("delta", delta)
@@ -134,7 +134,7 @@ def _lsvi_reward_free(
     pi: IntArray,
     N: IntArray,
     fit: ValueRegression,
-    sim: Simulator,
+    sim: LinearSimulator,
     beta: float,
     rng: np.random.Generator,
 ) -> None:
@@ -162,7 +162,7 @@ def _lsvi_reward_free(
         s = reset(sim, rng)
         for h in range(H):
             a = pi[h, s]
-            s_next, _, _ = step(sim, h, s, a, rng)
+            s_next, _ = step(sim, h, s, a, rng)
 
             # update
             add_round(fit, h, s, a, 0.0, s_next, v)
