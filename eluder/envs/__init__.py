@@ -57,6 +57,7 @@ from eluder.envs._linear_mixture import (
     one_hot_mixture_mdp,
     random_linear_mixture_mdp,
 )
+from eluder.envs._linear_q import linear_q_mdp
 from eluder.envs._lower_bounds import lower_bound_average, lower_bound_episodic
 from eluder.envs._queue_admission import queue_admission
 from eluder.envs._random_ergodic import random_ergodic
@@ -103,6 +104,7 @@ __all__ = [
     "inventory",
     "linear_bandit",
     "linear_class_bandit",
+    "linear_q_mdp",
     "logistic_linear_bandit",
     "logistic_bandit",
     "lower_bound_average",

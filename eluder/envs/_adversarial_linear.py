@@ -4,12 +4,14 @@ import numpy as np
 
 from eluder.core import checks
 from eluder.core.adversarial import AdversarialMDP
-from eluder.core.linear import episodic
+from eluder.core.linear import LinearMDP, episodic
+from eluder.core.types import Array
 from eluder.envs._linear_mdp import random_linear_mdp
 
 __all__ = ["adversarial_linear_mdp", "adversarial_mdp"]
 
 LAWS = ("fixed", "switching", "stochastic", "adaptive")
+SHARES = {"adaptive": 0.5}  # of the loss that reacts
 
 
 def adversarial_linear_mdp(
@@ -58,19 +60,31 @@ def adversarial_linear_mdp(
     >>> adversarial_linear_mdp(4, 2, 3, 2, rng=np.random.default_rng(0)).losses.shape
     (4, 2, 4, 2)
     """
+    refuse_unknown_law(law, block, tables)
+    linear = random_linear_mdp(S, A, d, H, concentration=concentration, rng=rng)
+    losses, block = linear_losses(linear, law, block, tables, rng)
+    return AdversarialMDP(episodic(linear).P, losses, linear.mu, linear.phi, block, SHARES.get(law, 0.0))
+
+
+def refuse_unknown_law(law: str, block: int, tables: int) -> None:
+    """Check how losses change, before anything is drawn."""
     if law not in LAWS:
         raise ValueError(f"law must be one of {', '.join(map(repr, LAWS))}, got {law!r}")
-    block, tables = checks.integer("block", block), checks.integer("tables", tables)
-    linear = random_linear_mdp(S, A, d, H, concentration=concentration, rng=rng)
+    checks.integer("block", block)
+    checks.integer("tables", tables)
+
+
+def linear_losses(
+    linear: LinearMDP, law: str, block: int, tables: int, rng: np.random.Generator
+) -> tuple[Array, int]:
+    """Return tables of losses (N, H, S, A) that are linear in the features, and for how long each stays."""
     if law == "fixed":
         theta, block = linear.theta[None], 1
     elif law == "stochastic":
         theta, block = (rng.random((64, *linear.theta.shape)) < linear.theta).astype(float), 1
     else:
-        theta = rng.random((tables, *linear.theta.shape))
-    losses = np.clip(np.einsum("sai,nhi->nhsa", linear.phi, theta), 0.0, 1.0)
-    adaptive = 0.5 if law == "adaptive" else 0.0
-    return AdversarialMDP(episodic(linear).P, losses, linear.mu, linear.phi, block, adaptive)
+        theta = rng.random((int(tables), *linear.theta.shape))
+    return np.clip(np.einsum("sai,nhi->nhsa", linear.phi, theta), 0.0, 1.0), int(block)
 
 
 def adversarial_mdp(
