@@ -56,6 +56,7 @@ from eluder.envs._linear_mixture import (
     hypercube_mixture_mdp,
     one_hot_mixture_mdp,
     random_linear_mixture_mdp,
+    wait_or_take_mixture_mdp,
 )
 from eluder.envs._linear_q import linear_q_mdp
 from eluder.envs._lower_bounds import lower_bound_average, lower_bound_episodic
@@ -136,6 +137,7 @@ __all__ = [
     "stochastically_constrained_bandit",
     "to_gymnasium",
     "top_m_bandit",
+    "wait_or_take_mixture_mdp",
 ]
 
 register()

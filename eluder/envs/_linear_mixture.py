@@ -1,4 +1,4 @@
-"""Linear mixture MDPs: random base kernels, the hard instance of the lower bound, and tables."""
+"""Linear mixture MDPs: random base kernels, the hard instance of the lower bound, long waits, and tables."""
 
 import numpy as np
 
@@ -6,7 +6,12 @@ from eluder.core import checks
 from eluder.core.mixture import LinearMixtureMDP, largest_return
 from eluder.core.problems import EpisodicMDP
 
-__all__ = ["hypercube_mixture_mdp", "one_hot_mixture_mdp", "random_linear_mixture_mdp"]
+__all__ = [
+    "hypercube_mixture_mdp",
+    "one_hot_mixture_mdp",
+    "random_linear_mixture_mdp",
+    "wait_or_take_mixture_mdp",
+]
 
 LARGEST_CUBE = 12
 
@@ -115,6 +120,56 @@ def hypercube_mixture_mdp(d: int, H: int, gap: float, *, rng: np.random.Generato
     r = np.zeros((S, 2**m))
     r[H + 1] = 1.0
     return LinearMixtureMDP(phi, theta, r, np.arange(S) == 0, H)
+
+
+def wait_or_take_mixture_mdp(H: int, *, take: float = 0.3, survive: float = 0.5) -> LinearMixtureMDP:
+    """Return the choice between a small reward now and 1 at the end, which may be lost on the way.
+
+    Action 0 in the first state takes the reward `take`, action 1 waits. What is waited for is lost at each
+    stage with the same probability, which is not known, and lasts to the end with probability `survive`. So
+    the rewards of an episode add up to 1 at most, and the longer the horizon is, the smaller is what there is
+    to know about one step: the number of episodes needed to choose well is the same. A bonus for each step
+    that follows the horizon grows with it.
+
+    Parameters
+    ----------
+    H : int
+        Number of stages, 3 or more.
+    take : float, default=0.3
+        Reward of action 0 in the first state, in [0, 1].
+    survive : float, default=0.5
+        Probability in (0, 1] that what is waited for lasts.
+
+    Returns
+    -------
+    LinearMixtureMDP
+        Three states (start, waiting, over), two base kernels: where one waits, the first stays and the second
+        leaves. They are scaled so that ``|psi_V| <= 1`` for V in [0, 1]; ``B = sqrt(2)``.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range.
+
+    Examples
+    --------
+    >>> from eluder.core.exact import optimal_value
+    >>> from eluder.core.mixture import mixture_tables
+    >>> float(optimal_value(mixture_tables(wait_or_take_mixture_mdp(16)))[0, 0].round(9))
+    0.5
+    """
+    H = checks.integer("H", H, 3)
+    take = checks.number("take", take, 0.0, 1.0)
+    survive = checks.number("survive", survive, 0.0, 1.0, open_low=True)
+    stay = survive ** (1 / (H - 2))
+    phi = np.zeros((2, 3, 2, 3))
+    phi[:, 0, 0, 2] = phi[:, 0, 1, 1] = 1.0
+    phi[0, 1, :, 1] = phi[1, 1, :, 2] = 1.0
+    phi[:, 2, :, 2] = 1.0
+    r = np.zeros((H, 3, 2))
+    r[0, 0, 0], r[H - 1, 1] = take, 1.0
+    theta = np.sqrt(2) * np.array([stay, 1 - stay])
+    return LinearMixtureMDP(phi / np.sqrt(2), theta, r, [1.0, 0.0, 0.0], H, np.sqrt(2))
 
 
 def one_hot_mixture_mdp(mdp: EpisodicMDP) -> LinearMixtureMDP:

@@ -25,7 +25,13 @@ from eluder.core.mixture import (
     pair_features,
     refuse_not_mixture,
 )
-from eluder.envs import hypercube_mixture_mdp, one_hot_mixture_mdp, random_linear_mixture_mdp, river_swim
+from eluder.envs import (
+    hypercube_mixture_mdp,
+    one_hot_mixture_mdp,
+    random_linear_mixture_mdp,
+    river_swim,
+    wait_or_take_mixture_mdp,
+)
 from eluder.linear.mixture import ucrl_vtr
 from eluder.linear.mixture._ucrl_vtr_plus import radius, square_radius
 from eluder.linear.reward_free import ucrl_rfe
@@ -155,6 +161,23 @@ def test_hypercube_has_its_value_and_its_features():
         assert np.linalg.norm(mdp.phi @ V, axis=0).max() <= 1 + 1e-12
     with pytest.raises(ValueError, match=r"gap must be in \(0, 0.25\], got 0.3"):
         hypercube_mixture_mdp(4, 4, 0.3, rng=rng())
+
+
+@pytest.mark.parametrize(("H", "take", "survive"), [(3, 0.3, 0.5), (8, 0.9, 0.5), (16, 0.2, 0.25)])
+def test_waiting_is_worth_what_survives_at_every_horizon(H, take, survive):
+    mdp = wait_or_take_mixture_mdp(H, take=take, survive=survive)
+    tables = mixture_tables(mdp)
+    wait = np.ones(3, np.int64)
+    assert policy_value(tables, wait)[0, 0] == pytest.approx(survive)
+    assert policy_value(tables, 0 * wait)[0, 0] == pytest.approx(take)
+    assert optimal_value(tables)[0, 0] == pytest.approx(max(take, survive))
+    assert largest_return(mdp) == 1
+    for V in np.vstack([np.eye(3), np.ones((1, 3)), rng().random((20, 3))]):
+        assert (np.linalg.norm(np.einsum("isat,t->sai", mdp.phi, V), axis=2) <= 1 + 1e-12).all()
+    with pytest.raises(ValueError, match="H must be at least 3"):
+        wait_or_take_mixture_mdp(2)
+    with pytest.raises(ValueError, match=r"survive must be in \(0, 1\]"):
+        wait_or_take_mixture_mdp(3, survive=0.0)
 
 
 def test_one_hot_is_the_same_problem():
