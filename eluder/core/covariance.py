@@ -11,6 +11,12 @@ Estimators of losses need ``(gamma I + Sigma_h)^-1``. Three ways:
 
   so the bias is ``-(I - c (gamma I + Sigma))^(N+1) (gamma I + Sigma)^-1``, of norm at most
   ``(1 - c gamma)^(N+1) / gamma`` where ``c (gamma + |Sigma|) <= 1``. The mean of M such R is used.
+
+With ``gamma = 0``, ``c = 1/2``, ``|phi| <= 1`` and ``Sigma >= lam I`` one such R, used on a pair drawn like
+those in it, has second moments ``E (x' R phi)^2 <= (1 + 4 / lam) / 3`` for ``|x| <= 1``, whatever N: the
+``u_n = Z_n' x`` get shorter, ``|u_n|^2 <= |u_{n-1}|^2 - 3/4 (phi_n' u_{n-1})^2``, so that their sums have
+``E sum |u_n|_Sigma^2 <= 4/3``, ``E sum |u_n|^2 <= 4 / (3 lam)``, and ``E |R' x|_Sigma^2`` is at most a
+quarter of the first and the second.
 """
 
 import math
@@ -29,6 +35,7 @@ __all__ = [
     "regularised_inverse",
     "resampling_bias",
     "resampling_mean",
+    "resampling_moment",
     "resampling_terms",
 ]
 
@@ -112,6 +119,27 @@ def resampling_terms(gamma: float, eps: float, c: float = 0.5) -> int:
     93
     """
     return max(1, math.ceil(math.log(1 / (eps * gamma)) / (c * gamma)))
+
+
+def resampling_moment(lam: float) -> float:
+    """Return the bound on the second moment of an estimate by one resampling without regularisation.
+
+    Parameters
+    ----------
+    lam : float
+        Smallest eigenvalue of the covariance, > 0, features being at most 1 long.
+
+    Returns
+    -------
+    float
+        ``(1 + 4 / lam) / 3``, at least ``E (x' R phi)^2`` for ``|x| <= 1``, any number of terms and c = 1/2.
+
+    Examples
+    --------
+    >>> resampling_moment(0.5)
+    3.0
+    """
+    return (1 + 4 / lam) / 3
 
 
 @kernel

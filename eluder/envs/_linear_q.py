@@ -61,8 +61,8 @@ def linear_q_mdp(
     -------
     AdversarialMDP
         Starts in state 0, where there is a choice; ``|phi| <= 1`` and ``Q[h] = phi theta[h]`` for every
-        policy, with ``|theta[h]| <= (H - h) sqrt(d)``. From each pair the mass on transit states is gathered, at
-        random, on at most d of them.
+        policy, with ``|theta[h]| <= (H - h) sqrt(d)``. From each pair the mass on transit states is gathered,
+        at random, on at most d of them.
 
     Raises
     ------

@@ -16,6 +16,7 @@ from eluder.core.covariance import (
     regularised_inverse,
     resampling_bias,
     resampling_mean,
+    resampling_moment,
     resampling_terms,
 )
 from eluder.envs import adversarial_linear_mdp
@@ -105,6 +106,34 @@ def test_mean_of_resampling_by_enumeration_of_all_draws():
             mean += c * q * np.einsum("a,ij,ajk->ik", p, first, step)
         Sigma = np.einsum("a,aij->ij", p, (Y - gamma * np.eye(D)))
         np.testing.assert_allclose(resampling_mean(Sigma, gamma, c, 2), mean, atol=1e-10)
+
+
+def test_second_moments_of_resampling_by_recursion():
+    """``E u_n u_m'`` of ``u_n = Z_n' x``, exact, for every N up to 400, against the bound and enumeration."""
+    mdp, _, pi = setup(1)
+    laws = list(trajectories(mdp, pi))
+    p, ratio = np.array([p for p, _ in laws]), 0.0
+    for h in range(1, H):  # at the start there are not enough features
+        x = np.array([features[h] for _, features in laws])
+        Sigma = np.einsum("a,ai,aj->ij", p, x, x)
+        lam, step = np.linalg.eigvalsh(Sigma)[0], np.eye(D) - Sigma / 2
+        draws = np.eye(D) - np.einsum("ai,aj->aij", x, x) / 2
+        for start in (np.eye(D)[0], np.eye(D)[1], np.ones(D) / np.sqrt(D)):
+            G = np.outer(start, start)  # E u_n u_n'
+            cross, total = np.zeros((D, D)), np.zeros((D, D))  # E (sum_{m < n} u_m) u_n', E of the square
+            for n in range(400):
+                if n > 0:
+                    cross = (cross + G) @ step
+                    G = np.einsum("a,aij,jk,alk->il", p, draws, G, draws)
+                total += G + cross + cross.T
+                moment = np.trace(total @ Sigma) / 4
+                assert moment <= resampling_moment(lam)
+                if n == 1:
+                    first = [start @ (np.eye(D) + draw) / 2 for draw in draws]
+                    by_hand = sum(q * u @ Sigma @ u for q, u in zip(p, first, strict=True))
+                    assert moment == pytest.approx(by_hand)
+            ratio = max(ratio, moment / resampling_moment(lam))
+    assert ratio > 0.2, "the bound is of the right size"
 
 
 def test_resampling_is_unbiased_for_its_mean():

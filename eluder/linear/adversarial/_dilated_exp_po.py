@@ -41,12 +41,12 @@ from eluder.core.adversarial_books import (
     finish_episode,
     play_episode,
 )
-from eluder.core.covariance import inverse_covariances, resampling_terms
+from eluder.core.covariance import inverse_covariances
 from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.kernels import kernel
 from eluder.core.simplex import exponential_weights
 from eluder.core.types import Array
-from eluder.linear.adversarial._steps import bonuses, optional, ratios
+from eluder.linear.adversarial._steps import add_estimates, bonuses, factor, learning_rate_or, start, terms
 
 __all__ = ["dilated_exp_po"]
 
@@ -69,9 +69,9 @@ def dilated_exp_po(
     K : int
         Number of episodes.
     eta : float, optional
-        Learning rate > 0; by default that of the bound.
+        Learning rate in [1e-6, 1e6]; by default that of the bound.
     c : float, default=1.0
-        Multiplies the bonus `beta`.
+        Multiplies the bonus `beta`; at most 1e6.
     num_samples : int, default=0
         Repetitions of matrix geometric resampling per episode; 0 for exact covariances.
     rng : numpy.random.Generator
@@ -85,8 +85,8 @@ def dilated_exp_po(
     Raises
     ------
     ValueError
-        If `mdp` is not an AdversarialMDP, `K` < 1, `eta` is not positive, `c` or `num_samples` is negative,
-        or `rng` is not a Generator.
+        If `mdp` is not an AdversarialMDP, a feature is longer than 1, `K` < 1, `eta` or `c` is out of range,
+        `num_samples` is negative or asks for too many episodes, or `rng` is not a Generator.
 
     Notes
     -----
@@ -107,13 +107,12 @@ def dilated_exp_po(
     (2, 4, 2)
     """
     books = adversarial_books(mdp, checks.integer("K", K))
-    (H, S, A), d = books.total.shape, mdp.phi.shape[2]
-    eta = optional("eta", eta, learning_rate(d, A, H, K))
-    beta, gamma = checks.number("c", c, 0.0) * bonus_scale(H, eta), regularisation(H, eta)
-    num_samples = checks.integer("num_samples", num_samples, 0)
-    C, pi = np.broadcast_to(np.where(mdp.mask, 0.0, np.inf), (H, S, A)).copy(), np.zeros((H, S, A))
-    N = resampling_terms(gamma, gamma) if num_samples else 0
-    _dilated_exp_po(C, pi, books, K, eta, beta, gamma, num_samples, N, checks.generator(rng))
+    (H, _, A), d = books.total.shape, mdp.phi.shape[2]
+    eta = learning_rate_or(eta, learning_rate(d, A, H, K))
+    beta, gamma = factor(c) * bonus_scale(H, eta), regularisation(H, eta)
+    M, N = terms(gamma, num_samples)
+    C, pi = start(mdp)
+    _dilated_exp_po(C, pi, books, K, eta, beta, gamma, M, N, checks.generator(rng))
     return adversarial_result(books, pi)
 
 
@@ -195,9 +194,6 @@ def _dilated_exp_po(
         inverse_covariances(sim, phi, pi, gamma, M, N, rng, q, room, inverse)
         bonuses(phi, inverse, pi, beta, b)
         dilated_bonus(sim, pi, b, B, V)
-        for h in range(H):
-            ratios(phi, inverse[h], phi[path[h], played[h]], ratio)
-            for s in range(S):
-                for a in range(A):
-                    C[h, s, a] += ratio[s, a] * L[h] - B[h, s, a]
+        add_estimates(C, phi, inverse, path, played, L, ratio)
+        C -= B
         finish_episode(books, k, pi)  # measurement

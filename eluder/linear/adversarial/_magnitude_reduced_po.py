@@ -45,11 +45,11 @@ from eluder.core.adversarial_books import (
     play_episode,
 )
 from eluder.core.covariance import covariances, regularised_inverse
-from eluder.core.guarantees import Guarantee, Paper
+from eluder.core.guarantees import Guarantee
 from eluder.core.kernels import kernel
 from eluder.core.simplex import exponential_weights
 from eluder.core.types import Array
-from eluder.linear.adversarial._steps import bonuses, optional, ratios
+from eluder.linear.adversarial._steps import REFINED, bonuses, factor, learning_rate_or, ratios, start
 
 __all__ = ["magnitude_reduced_po"]
 
@@ -71,9 +71,9 @@ def magnitude_reduced_po(
     K : int
         Number of episodes.
     eta : float, optional
-        Learning rate > 0; by default that of the bound.
+        Learning rate in [1e-6, 1e6]; by default that of the bound.
     c : float, default=1.0
-        Multiplies the bonus `beta`.
+        Multiplies the bonus `beta`; at most 1e6.
     rng : numpy.random.Generator
         The only source of randomness.
 
@@ -85,8 +85,8 @@ def magnitude_reduced_po(
     Raises
     ------
     ValueError
-        If `mdp` is not an AdversarialMDP, `K` < 1, `eta` is not positive, `c` is negative, or
-        `rng` is not a Generator.
+        If `mdp` is not an AdversarialMDP, a feature is longer than 1, `K` < 1, `eta` or `c` is out of range,
+        or `rng` is not a Generator.
 
     Notes
     -----
@@ -106,10 +106,10 @@ def magnitude_reduced_po(
     (2, 4, 2)
     """
     books = adversarial_books(mdp, checks.integer("K", K))
-    (H, S, A), d = books.total.shape, mdp.phi.shape[2]
-    eta = optional("eta", eta, learning_rate(d, A, H, K))
-    beta, gamma = checks.number("c", c, 0.0) * bonus_scale(H, eta), regularisation(H, eta)
-    C, pi = np.broadcast_to(np.where(mdp.mask, 0.0, np.inf), (H, S, A)).copy(), np.zeros((H, S, A))
+    (H, _, A), d = books.total.shape, mdp.phi.shape[2]
+    eta = learning_rate_or(eta, learning_rate(d, A, H, K))
+    beta, gamma = factor(c) * bonus_scale(H, eta), regularisation(H, eta)
+    C, pi = start(mdp)
     _magnitude_reduced_po(C, pi, books, K, eta, beta, gamma, checks.generator(rng))
     return adversarial_result(books, pi)
 
@@ -137,13 +137,7 @@ def bound(d: int, A: int, H: int, K: int) -> float:
 
 GUARANTEES = (
     Guarantee(
-        paper=Paper(
-            title="Refined regret for adversarial MDPs with linear function approximation",
-            authors="Dai, Luo, Wei, Zimmert",
-            venue="ICML",
-            year=2023,
-            arxiv="2301.12942",
-        ),
+        paper=REFINED,
         setting="adversarial regret",
         statement="expected regret O~(sqrt(d H^6 K)) with a simulator; the bound's constants are derived "
         "in the module",

@@ -1,4 +1,4 @@
-r"""MDP-LinExp3: exponential weights on resampled estimates (Neu & Olkhovskaya, NeurIPS 2021).
+r"""MDP-LinExp3: exponential weights on resampled estimates (Neu & Olkhovskaya, 2020).
 
 Pseudo-code, in our names::
 
@@ -10,13 +10,24 @@ Pseudo-code, in our names::
         Q[h](s, a) <- phi(s, a)' R[h] phi(s_h, a_h) L[h]
         C <- C + Q
 
-Guarantee: with known dynamics and a policy that explores all features, here the uniform one, the expected
-regret is O~(K^(2/3)), as Luo, Wei & Lee (2021) report it; they, and Dai et al. (2023), replace the
-exploring policy by bonuses. R is never inverted: its mean is ``c sum_{n <= N} (I - c Sigma)^n``, c = 1/2.
+Guarantee: with a policy that explores, the paper's expected regret is O~(H^2 K^(2/3) (d A)^(1/3)) (from its
+abstract). R is never inverted: its mean is ``c sum_{n <= N} (I - c Sigma)^n``, c = 1/2. If uniform actions
+explore after any policy, ``E_{s ~ pi at h, a uniform} phi phi' >= lam I`` for every policy and stage (on the
+span of the features that can be met there), then for |phi| <= 1, |theta| <= (H - h) sqrt(d) and oblivious
+losses the expected regret is at most
 
-Deviations from the paper: written from memory. Defaults are ours: explore = min(1/2, K^(-1/3)),
-N = ceil(ln(K) / explore), so that the bias (1 - lambda / 2)^(N + 1) vanishes where Sigma >= lambda I with
-lambda of order `explore`; eta = sqrt(ln(A) / (d H^2 K)), or less so that eta |Q| <= 1.
+    H ln(A) / eta + eta H^3 K (1 + 4 / (explore lam)) / 3 + explore K H (H + 1) / 2 + H (H + 1)
+
+Derived here: Sigma[h] >= explore lam I, so one resampling has second moments (1 + 4 / (explore lam)) / 3 (see
+`eluder.core.covariance`) at every pair, for comparators go where the learner does not; N terms make the bias
+(1 - explore lam / 2)^(N + 1) |theta|, at most H / K; |Q| <= H (N + 1) / 2, so that eta |Q| <= 1. The defaults
+balance the first three terms: explore falls as K^(-1/3), eta as K^(-2/3). No larger eta is covered: with
+K^(-1/2) the second term is K^(5/6).
+
+Deviations from the paper: from its abstract and from memory. MDP-LinExp3 is in version 2 (2020) of the
+report; the paper of this name at NeurIPS 2021 has another algorithm, for linear MDPs, with O~(sqrt(d H K)).
+The exploring policy is the uniform one, mixed in at every stage, so it must explore after any policy. `lam`
+is 1/d, its largest possible value, where it is not given; eta, explore and N are those derived above.
 """
 
 import math
@@ -33,12 +44,12 @@ from eluder.core.adversarial_books import (
     finish_episode,
     play_episode,
 )
-from eluder.core.covariance import geometric_resampling
+from eluder.core.covariance import geometric_resampling, resampling_moment
 from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.kernels import kernel
 from eluder.core.simplex import exponential_weights
 from eluder.core.types import Array, BoolArray
-from eluder.linear.adversarial._steps import optional, ratios
+from eluder.linear.adversarial._steps import add_estimates, learning_rate_or, start
 
 __all__ = ["mdp_linexp3"]
 
@@ -50,6 +61,7 @@ def mdp_linexp3(
     eta: float | None = None,
     explore: float | None = None,
     num_terms: int | None = None,
+    lam: float | None = None,
     rng: np.random.Generator,
 ) -> AdversarialResult:
     """Play K episodes of MDP-LinExp3.
@@ -61,11 +73,13 @@ def mdp_linexp3(
     K : int
         Number of episodes.
     eta : float, optional
-        Learning rate > 0.
+        Learning rate in [1e-6, 1e6]; by default that of the bound.
     explore : float, optional
-        Weight in [0, 1] of the uniform policy.
+        Weight in [0, 1] of the uniform policy; by default that of the bound.
     num_terms : int, optional
-        Simulated episodes of matrix geometric resampling, per episode.
+        Simulated episodes of matrix geometric resampling, per episode; by default those of the bound.
+    lam : float, optional
+        Smallest eigenvalue, in [1e-6, 1], of the covariances with uniform actions; by default 1/d.
     rng : numpy.random.Generator
         The only source of randomness.
 
@@ -77,8 +91,8 @@ def mdp_linexp3(
     Raises
     ------
     ValueError
-        If `mdp` is not an AdversarialMDP, `K` or `num_terms` < 1, `eta` is not positive, `explore` is outside
-        [0, 1], or `rng` is not a Generator.
+        If `mdp` is not an AdversarialMDP, a feature is longer than 1, `K` or `num_terms` < 1, `eta`,
+        `explore` or `lam` is out of range, or `rng` is not a Generator.
 
     Notes
     -----
@@ -87,7 +101,7 @@ def mdp_linexp3(
     References
     ----------
     .. [1] Neu and Olkhovskaya. Online learning in MDPs with linear function approximation and bandit
-       feedback. NeurIPS 2021. arXiv:2007.01612
+       feedback. arXiv:2007.01612, version 2, 2020.
 
     Examples
     --------
@@ -98,28 +112,39 @@ def mdp_linexp3(
     (2, 4, 2)
     """
     books = adversarial_books(mdp, checks.integer("K", K))
-    (H, S, A), d = books.total.shape, mdp.phi.shape[2]
-    mix = exploration(K) if explore is None else checks.number("explore", explore, 0.0, 1.0)
-    N = terms(K, max(mix, exploration(K))) if num_terms is None else checks.integer("num_terms", num_terms)
-    eta = optional("eta", eta, learning_rate(d, A, H, K, N))
-    C, pi = np.broadcast_to(np.where(mdp.mask, 0.0, np.inf), (H, S, A)).copy(), np.zeros((H, S, A))
+    (H, _, A), d = books.total.shape, mdp.phi.shape[2]
+    lam = 1 / d if lam is None else checks.number("lam", lam, 1e-6, 1.0)
+    least = exploration(d, A, H, K, lam)
+    mix = least if explore is None else checks.number("explore", explore, 0.0, 1.0)
+    N = terms(d, K, max(mix, least) * lam) if num_terms is None else checks.integer("num_terms", num_terms)
+    eta = learning_rate_or(eta, learning_rate(A, H, K, mix or least, lam, N))
+    C, pi = start(mdp)
     _mdp_linexp3(C, pi, books, mdp.mask, K, eta, mix, N, checks.generator(rng))
     return adversarial_result(books, pi)
 
 
-def exploration(K: int) -> float:
-    """Return ``min(1/2, K^(-1/3))``."""
-    return float(min(0.5, K ** (-1 / 3)))
+def exploration(d: int, A: int, H: int, K: int, lam: float) -> float:
+    """Return ``(20 H^2 ln(A) / (3 lam (H + 1)^2 K))^(1/3)``, at most 1/2, A being at least 2."""
+    return float(min(0.5, (20 * H**2 * math.log(max(A, 2)) / (3 * lam * (H + 1) ** 2 * K)) ** (1 / 3)))
 
 
-def terms(K: int, explore: float) -> int:
-    """Return ``N = ceil(ln(K) / explore)``, at least 1."""
-    return max(1, math.ceil(math.log(K) / explore))
+def terms(d: int, K: int, least: float) -> int:
+    """Return ``ceil(2 ln(K sqrt(d)) / least)``, at least 1, for covariances that are at least `least`."""
+    return max(1, math.ceil(2 * math.log(K * math.sqrt(d)) / least))
 
 
-def learning_rate(d: int, A: int, H: int, K: int, N: int) -> float:
-    """Return ``min(sqrt(ln(A) / (d H^2 K)), 2 / (H (N + 1)))``, for ``|Q| <= H (N + 1) / 2``."""
-    return min(math.sqrt(math.log(max(A, 2)) / (d * H**2 * K)), 2 / (H * (N + 1)))
+def learning_rate(A: int, H: int, K: int, explore: float, lam: float, N: int) -> float:
+    """Return ``sqrt(3 ln(A) / ((1 + 4 / (explore lam)) H^2 K))``, at most ``2 / (H (N + 1))``."""
+    moment = resampling_moment(explore * lam)
+    return min(math.sqrt(math.log(max(A, 2)) / (moment * H**2 * K)), 2 / (H * (N + 1)))
+
+
+def bound(d: int, A: int, H: int, K: int, lam: float) -> float:
+    """Return the bound above at the default rates, A being at least 2."""
+    explore = exploration(d, A, H, K, lam)
+    eta = learning_rate(A, H, K, explore, lam, terms(d, K, explore * lam))
+    varies = eta * H**3 * K * resampling_moment(explore * lam)
+    return H * math.log(max(A, 2)) / eta + varies + (explore * K / 2 + 1) * H * (H + 1)
 
 
 GUARANTEES = (
@@ -127,15 +152,17 @@ GUARANTEES = (
         paper=Paper(
             title="Online learning in MDPs with linear function approximation and bandit feedback",
             authors="Neu, Olkhovskaya",
-            venue="NeurIPS",
-            year=2021,
+            venue="arXiv (version 2)",
+            year=2020,
             arxiv="2007.01612",
         ),
         setting="adversarial regret",
-        statement="expected regret O~(K^(2/3)), as reported by Luo, Wei & Lee (2021)",
-        assumptions="Q of every policy linear in phi, |phi| <= 1, known dynamics, a policy that explores all "
-        "features (here the uniform one); oblivious losses in [0, 1]",
+        statement="expected regret O~(H^2 K^(2/3) (d A)^(1/3)) with a simulator (from the abstract); the "
+        "bound's constants are derived in the module, in terms of lam",
+        assumptions="Q of every policy linear in phi, |phi| <= 1, |theta| <= H sqrt(d); oblivious losses in "
+        "[0, 1]; uniform actions explore the features after any policy: covariances at least lam",
         exponent=2 / 3,
+        bound=bound,
     ),
 )
 
@@ -176,9 +203,5 @@ def _mdp_linexp3(
 
         # evaluate
         geometric_resampling(sim, phi, pi, 0.0, 0.5, 1, N, rng, Z, R)
-        for h in range(H):
-            ratios(phi, R[h], phi[path[h], played[h]], ratio)
-            for s in range(S):
-                for a in range(A):
-                    C[h, s, a] += ratio[s, a] * L[h]
+        add_estimates(C, phi, R, path, played, L, ratio)
         finish_episode(books, k, pi)  # measurement

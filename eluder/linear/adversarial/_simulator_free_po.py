@@ -45,13 +45,13 @@ from eluder.core.adversarial_books import (
     play_episode,
 )
 from eluder.core.covariance import add_outer, regularised_inverse
-from eluder.core.guarantees import Guarantee, Paper
+from eluder.core.guarantees import Guarantee
 from eluder.core.kernels import dot, kernel, sample
 from eluder.core.simplex import log_barrier_step
 from eluder.core.types import Array, BoolArray, IntArray
 from eluder.core.value_regression import ValueRegression, add_round, new_regression, predict, solve
 from eluder.linear.adversarial._cover import explore_cover, one_hot
-from eluder.linear.adversarial._steps import bonuses, optional
+from eluder.linear.adversarial._steps import REFINED, bonuses, factor, learning_rate_or, start
 
 __all__ = ["simulator_free_po"]
 
@@ -90,7 +90,7 @@ def simulator_free_po(
     K : int
         Number of episodes.
     eta : float, optional
-        Learning rate > 0.
+        Learning rate in [1e-6, 1e6].
     window : int, optional
         Episodes of an epoch, at least 2.
     explore : float, optional
@@ -102,7 +102,7 @@ def simulator_free_po(
     delta : float, default=0.05
         Failure probability, in (0, 1).
     c : float, default=1.0
-        Multiplies both bonuses and the radius.
+        Multiplies both bonuses and the radius; at most 1e6.
     rng : numpy.random.Generator
         The only source of randomness.
 
@@ -115,8 +115,8 @@ def simulator_free_po(
     Raises
     ------
     ValueError
-        If `mdp` is not an AdversarialMDP, `K` < 1, `window` < 2, `cover` is not in [1, K], a number is
-        outside its range, or `rng` is not a Generator.
+        If `mdp` is not an AdversarialMDP, a feature is longer than 1, `K` < 1, `window` < 2, `cover` is not
+        in [1, K], a number is outside its range, or `rng` is not a Generator.
 
     Notes
     -----
@@ -142,17 +142,17 @@ def simulator_free_po(
     share = min(0.5, K ** (-1 / 9)) if explore is None else checks.number("explore", explore, 0.0, 1.0)
     K0 = math.ceil(math.sqrt(K)) if cover is None else checks.integer("cover", cover, 1, K)
     alpha = checks.number("alpha", alpha, 0.0, open_low=True)
-    delta, c = checks.failure_probability("delta", delta), checks.number("c", c, 0.0)
-    eta = optional("eta", eta, learning_rate(d, A, H, math.ceil(K / W)))
+    delta = checks.failure_probability("delta", delta)
+    eta, c = learning_rate_or(eta, learning_rate(d, A, H, math.ceil(K / W))), factor(c)
     beta, gamma = c * 8 * eta * H**2, W**-0.5
     scales = Scales(eta, beta, gamma, share, c * radius(d, H, K, delta), W, largest(H, beta, gamma))
+    C, pi = start(mdp)
     fit = new_regression(mdp.phi, H, 1.0)
     size = math.ceil(d * H * math.log2(1 + K0 / d)) + 2  # as often determinants double, if |phi| <= 1
     policies, weights = np.zeros((size, H, S), np.int64), np.zeros(size)
     rng = checks.generator(rng)
     explore_cover(policies, weights, fit, books, K0, scales.radius, rng)
     known = np.where(mdp.mask, fit.width2, 0.0).max(axis=2) <= alpha
-    C, pi = np.broadcast_to(np.where(mdp.mask, 0.0, np.inf), (H, S, A)).copy(), np.zeros((H, S, A))
     pi[:] = mdp.mask / mdp.mask.sum(axis=1, keepdims=True)
     _simulator_free_po(C, pi, books, fit, policies, weights, known, K0, K, scales, rng)
     return adversarial_result(books, pi)
@@ -177,13 +177,7 @@ def largest(H: int, beta: float, gamma: float) -> Array:
 
 GUARANTEES = (
     Guarantee(
-        paper=Paper(
-            title="Refined regret for adversarial MDPs with linear function approximation",
-            authors="Dai, Luo, Wei, Zimmert",
-            venue="ICML",
-            year=2023,
-            arxiv="2301.12942",
-        ),
+        paper=REFINED,
         setting="adversarial regret",
         statement="expected regret O~(K^(8/9)) without a simulator; powers of K in the parameters are not "
         "confirmed",

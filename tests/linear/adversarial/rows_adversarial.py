@@ -4,7 +4,7 @@ import numpy as np
 
 from eluder.core.adversarial import AdversarialResult
 from eluder.envs import adversarial_linear_mdp
-from tests.contract import BUDGET, DELTA, RNG, SCALE, Row
+from tests.contract import BUDGET, DELTA, RNG, Row
 
 MASK = np.array([[1, 1, 1], [1, 0, 1], [0, 1, 1], [0, 1, 0]], bool)
 
@@ -28,8 +28,13 @@ def check_adversarial(row, mdp, result):
     assert MASK[np.arange(S), result.best].all()
 
 
-ETA = (({"eta": 0.0}, r"eta must be in \(0, 1e\+06\]"), ({"eta": float("nan")}, "eta must be in"))
-SAMPLES = (({"num_samples": -1}, "num_samples must be at least 0"),)
+ETA = (({"eta": 0.0}, r"eta must be in \[1e-06, 1e\+06\]"), ({"eta": float("nan")}, "eta must be in"))
+SCALE = (({"c": -1.0}, r"c must be in \[0, 1e\+06\]"), ({"c": 1e308}, "c must be in"))
+SAMPLES = (
+    ({"num_samples": -1}, "num_samples must be at least 0"),
+    ({"num_samples": 1, "eta": 50.0}, "num_samples must be 0 where eta makes gamma"),
+    ({"num_samples": 1, "eta": 1e-6}, "num_samples must be 0: eta makes gamma"),
+)
 
 ROWS = [
     Row(
@@ -48,7 +53,11 @@ ROWS = [
         (
             "mdp_linexp3",
             {"eta": 0.05, "explore": 0.2, "num_terms": 6},
-            (({"explore": 1.5}, r"explore must be in \[0, 1\]"), ({"num_terms": 0}, "num_terms must be at")),
+            (
+                ({"explore": 1.5}, r"explore must be in \[0, 1\]"),
+                ({"num_terms": 0}, "num_terms must be at"),
+                ({"lam": 0.0}, r"lam must be in \[1e-06, 1\]"),
+            ),
         ),
         (
             "simulator_free_po",
