@@ -1,4 +1,4 @@
-"""The command ``eluder``: run studies, list algorithms, plan a problem, report, look at the installation.
+"""The command ``eluder``: studies, algorithms, exact plans, training of agents, the installation.
 
 Heavy imports wait until the arguments are parsed.
 """
@@ -127,6 +127,30 @@ def _parser() -> argparse.ArgumentParser:
     solve.add_argument("--method", help="a planner (by default an exact one that fits the problem)")
     solve.add_argument("--save", type=Path, metavar="FILE.npz", help="keep V, Q and pi")
 
+    train = command("train", _train, "Train a deep agent on an environment of gymnasium.")
+    train.add_argument("agent", help="sac, td3, ppo, dqn, dsac_t ... (a wrong name lists them)")
+    train.add_argument("--env", required=True, metavar="ID", help="a gymnasium id, such as HalfCheetah-v5")
+    train.add_argument("--steps", type=_count, required=True, help="environment steps of each seed: 1e6")
+    train.add_argument(
+        "--seeds", type=_seeds, default=[0], metavar="N", help="how many, side by side; or 3,5,8"
+    )
+    train.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 ...")
+    train.add_argument("--out", type=Path, help="folder of logs and checkpoints (runs/AGENT-ENV)")
+    train.add_argument(
+        "--set", action="append", default=[], metavar="FIELD=VALUE", dest="changes", help="a hyperparameter"
+    )
+    resume = command("resume", _resume, "Go on with a training run from its newest checkpoint.")
+    resume.add_argument("directory", type=Path)
+    resume.add_argument(
+        "--steps", type=_count, help="train to this many steps instead of those asked for first"
+    )
+    resume.add_argument("--device", help="cpu, cuda ... (where it ran)")
+    for sub in (train, resume):
+        sub.add_argument("--quiet", action="store_true", help="no progress bar")
+        for name in ("evaluate_every", "episodes", "log_every", "save_every", "num_threads"):
+            sub.add_argument(f"--{name.replace('_', '-')}", type=_count, metavar="N", help=argparse.SUPPRESS)
+        sub.add_argument("--tensorboard", action="store_true", help="write TensorBoard's files too")
+
     command("doctor", _doctor, "Show versions, the kernel cache, CPUs, and devices where installed.")
     return parser
 
@@ -136,6 +160,24 @@ def _shard(text: str) -> tuple[int, int]:
     if not (i.isdigit() and n.isdigit()):
         raise argparse.ArgumentTypeError(f"must look like 0/8, got {text!r}")
     return int(i), int(n)
+
+
+def _count(text: str) -> int:
+    """Read a whole number, also as 1e6."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not (number >= 0 and number.is_integer()):
+        raise argparse.ArgumentTypeError(f"must be a whole number such as 20000 or 1e6, got {text!r}")
+    return int(number)
+
+
+def _seeds(text: str) -> list[int]:
+    parts = text.split(",")
+    if not all(part.isdigit() for part in parts):
+        raise argparse.ArgumentTypeError(f"must be a number of seeds or a list like 3,5,8, got {text!r}")
+    return list(range(int(text))) if len(parts) == 1 else [int(part) for part in parts]
 
 
 def literal(text: str) -> Any:
@@ -354,6 +396,91 @@ def _method(mdp: Any) -> str:
     if not hasattr(mdp, "gamma"):
         return "backward_induction"
     return "policy_iteration" if mdp.gamma < 1 else "average_policy_iteration"
+
+
+# --- train and resume ---
+
+
+def _train(arguments: argparse.Namespace, _: list[str]) -> None:
+    from eluder.deep.common.config import configure, tuned
+
+    agent, config = _agent(arguments.agent)
+    changes = {}
+    for text in arguments.changes:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ValueError(f"--set takes FIELD=VALUE, got {text!r}")
+        changes[name] = literal(value)
+    config = configure(tuned(config, arguments.agent, arguments.env), changes)
+    out = arguments.out or Path("runs") / f"{arguments.agent}-{arguments.env.replace('/', '-')}"
+    schedule = _schedule(arguments, {})
+    result = agent(
+        arguments.env,
+        arguments.steps,
+        config=config,
+        seeds=arguments.seeds,
+        device=arguments.device,
+        out=out,
+        schedule=schedule,
+    )
+    _show_training(result)
+
+
+def _resume(arguments: argparse.Namespace, _: list[str]) -> None:
+    from eluder.deep.common.config import configure
+    from eluder.deep.common.run import read_run
+
+    held = read_run(arguments.directory)
+    agent, config = _agent(held["agent"])
+    if ":" in held["env"]:
+        raise ValueError(f"{held['env']} is a factory of your own: resume it from Python, with resume=True")
+    result = agent(
+        held["env"],
+        arguments.steps or held["steps"],
+        config=configure(config, held["config"]),
+        seeds=held["seeds"],
+        device=arguments.device or held["device"],
+        out=arguments.directory,
+        resume=True,
+        schedule=_schedule(arguments, held["schedule"]),
+    )
+    _show_training(result)
+
+
+def _agent(name: str) -> tuple[Callable[..., Any], Any]:
+    """Return an agent and its default configuration."""
+    import inspect
+
+    from eluder.experiments import catalogue
+
+    try:
+        agents = catalogue.functions("eluder.deep.online")
+    except ImportError as error:
+        raise ValueError(str(error)) from None
+    function = catalogue.find("agent", name, agents)
+    return function, inspect.signature(function).parameters["config"].default
+
+
+def _schedule(arguments: argparse.Namespace, held: dict[str, Any]) -> Any:
+    """Return the schedule: what the run was begun with, changed by flags."""
+    from eluder.deep.common.config import configure
+    from eluder.deep.common.run import Schedule
+
+    names = ("evaluate_every", "episodes", "log_every", "save_every", "num_threads")
+    flags = {n: getattr(arguments, n) for n in names if getattr(arguments, n) is not None}
+    flags |= {"progress": not arguments.quiet}
+    if arguments.tensorboard:
+        flags["tensorboard"] = True
+    return configure(Schedule(), {**held, **flags})
+
+
+def _show_training(result: Any) -> None:
+    """Print the returns of each evaluation, over seeds and episodes."""
+    print("steps       mean return  lowest seed  highest seed")
+    for step, returns in zip(result.steps, result.returns):
+        by_seed = returns.mean(axis=1)
+        print(f"{step:<10}  {by_seed.mean():<11.5g}  {by_seed.min():<11.5g}  {by_seed.max():.5g}")
+    print(f"\n{len(result.seeds)} seeds in {result.out}: evaluations.csv, log.jsonl, checkpoints/")
 
 
 # --- doctor ---

@@ -1,6 +1,8 @@
 """What algorithms return: a few frozen records of arrays. Derived quantities are functions elsewhere."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -14,6 +16,7 @@ __all__ = [
     "OnlineResult",
     "PessimisticResult",
     "PlanResult",
+    "TrainResult",
     "checkpoints",
 ]
 
@@ -202,6 +205,38 @@ class PessimisticResult:
     V: Array
     Q: Array
     penalty: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainResult:
+    """What training a deep agent returns, for N seeds side by side.
+
+    Attributes
+    ----------
+    seeds : ndarray of int, shape (N,)
+        The seeds.
+    steps : ndarray of int, shape (E,)
+        Environment steps of one seed at each evaluation.
+    returns : ndarray, shape (E, N, episodes)
+        Undiscounted returns of the deterministic policy in environments of their own.
+    parameters : mapping of str to ndarray, shapes (N, ...)
+        Trained parameters, by network and layer.
+    policy : callable
+        Maps observations, shape (N, B, ...), to the actions of the deterministic policy, shape (N, B, ...),
+        in the units of the environment.
+    out : Path or None
+        Folder of the logs and checkpoints; None if nothing was written.
+    gap : ndarray, shape (N,), or None
+        Relative distance to the optimum, where an exact one is known.
+    """
+
+    seeds: IntArray
+    steps: IntArray
+    returns: Array
+    parameters: Mapping[str, Array]
+    policy: Callable[[Array], Array]
+    out: Path | None
+    gap: Array | None = None
 
 
 def checkpoints(T: int, most: int = 200) -> IntArray:

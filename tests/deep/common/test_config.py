@@ -1,0 +1,57 @@
+"""Configurations from plain data."""
+
+import dataclasses
+
+import pytest
+
+from eluder.deep.common.config import configure, tuned
+from eluder.deep.common.run import Schedule, read_run, updates_due
+from eluder.deep.online import DSACTConfig, SACConfig
+
+
+def test_plain_data_makes_the_configuration():
+    config = configure(SACConfig(), {"hidden": [64, 32], "gamma": 1, "target_entropy": "none", "warmup": 5e3})
+    assert (config.hidden, config.gamma, config.target_entropy, config.warmup) == ((64, 32), 1.0, None, 5000)
+    assert configure(DSACTConfig(), dataclasses.asdict(DSACTConfig())) == DSACTConfig()
+    assert configure(Schedule(), {"env_threads": 2}).env_threads == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"lr_acto": 1.0}, "SACConfig has no field 'lr_acto', did you mean 'lr_actor'"),
+        ({"zzz": 1.0}, "Valid: hidden, activation"),
+        ({"gamma": "much"}, "gamma must be of type float, got 'much'"),
+        ({"hidden": 64}, "hidden must be a list, got 64"),
+        ({"hidden": [64, 0.5]}, r"hidden\[1\] must be of type int, got 0.5"),
+        ({"log_std_range": [1]}, "log_std_range must have 2 entries, got 1"),
+        ({"gamma": 2}, "gamma must be in"),
+        ({"learn_alpha": 1}, "learn_alpha must be of type bool, got 1"),
+    ],
+)
+def test_bad_input(changes, message):
+    with pytest.raises(ValueError, match=message):
+        configure(SACConfig(), changes)
+
+
+def test_defaults_of_environments():
+    assert tuned(SACConfig(), "sac", "Pendulum-v1").warmup == 1000
+    assert tuned(SACConfig(), "sac", "HalfCheetah-v5") == SACConfig()
+
+
+def test_updates_are_consecutive():
+    for stride, utd in [(1, 1.0), (20, 0.05), (3, 0.29), (2, 4.0), (1, 0.1)]:
+        due = [u for t in range(-10, 600, stride) for u in updates_due(t, stride, utd)]
+        assert due == list(range(len(due)))
+        assert len(due) == int((t_end := max(range(-10, 600, stride)) + stride) * utd + 1e-9), t_end
+
+
+def test_a_folder_that_holds_no_run(tmp_path):
+    with pytest.raises(ValueError, match="holds no run"):
+        read_run(tmp_path)
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(ValueError, match="is damaged"):
+        read_run(tmp_path)
+    (tmp_path / "run.json").write_text("[]")
+    with pytest.raises(ValueError, match="no mapping"):
+        read_run(tmp_path)
