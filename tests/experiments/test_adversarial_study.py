@@ -12,4 +12,6 @@ def test_tuned_learners_lose_less_than_the_theorems_rates(tmp_path):
         regrets = curves.loc[problem]
         assert regrets["magnitude-reduced (eta=0.002, c=0.1)"] < 0.7 * regrets["magnitude-reduced"]
         assert regrets["dilated bonus (eta=0.01, c=0.1)"] < 0.4 * regrets["dilated bonus"]
+    regrets = curves.loc["Linear values, kernels not"]
+    assert regrets["magnitude-reduced, no bonus (eta=0.002)"] < 0.7 * regrets["magnitude-reduced"]
     assert (curves < 2 * 16_384 / 3).all()

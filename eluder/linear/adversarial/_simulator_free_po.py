@@ -22,11 +22,20 @@ that the policy stays for an epoch: the covariance under it is a mean over episo
 and no resampling is needed. With gamma = 0 the expectation of y is exactly that of M times theta, as v keeps
 the mean of both that of ``(1 - explore) Sigma_pi + explore Sigma_cover``.
 
-Deviations from the paper: written from memory; its powers of K and constants were not confirmed. Ours are:
-window = ceil(K^(1/3)), gamma = window^(-1/2), explore = min(1/2, K^(-1/9)), cover = ceil(sqrt(K)), beta =
-8 eta H^2, eta = sqrt(A ln(J) / (d H^4 J)) for J = ceil(K / window) epochs, rho = most c d H sqrt(L) / H,
-most = 2 beta H ((1 + 1/H)^(H-h-1) - 1) / gamma, and for the cover the radius c d H sqrt(L), with
-L = ln(2 d K H / delta). An epoch in which the coin left no episode for one of its two uses changes nothing.
+Deviations from the paper: written from memory; its powers of K and constants were not confirmed, and no bound
+was derived for ours, which balance the terms that the analysis of the log-barrier has when the policy stays
+for W = `window` episodes (constants and logarithms aside),
+
+    W / eta                 the barrier moves once in an epoch
+    beta K, 8 eta H^2 <= beta, 96 eta^2 H^4 <= gamma     variance and bonuses, as with a simulator
+    gamma K / beta          bias of the regularised inverse, paid by the bonus
+    K / (gamma W beta)      error of the covariance, |R^(1/2) (M - E M) R^(1/2)|^2 ~ 1 / (gamma W), as well
+
+each of them K^(5/6) with W = K^(2/3), gamma = W^(-1/2), eta = W^(-1/4) / (10 H^2), beta = 8 eta H^2;
+exploring with probability min(1/2, K^(-1/9)) costs the K^(8/9). Further: cover = ceil(sqrt(K)); the radius
+c d H sqrt(L) with L = ln(2 d K H / delta), as for fixed policies; rho = most radius / H and
+most = 2 beta H ((1 + 1/H)^(H-h-1) - 1) / gamma. An epoch in which the coin left no episode for one of its two
+uses changes nothing.
 """
 
 import math
@@ -137,13 +146,13 @@ def simulator_free_po(
     """
     K = checks.integer("K", K)
     books = adversarial_books(mdp, K)
-    (H, S, A), d = books.total.shape, mdp.phi.shape[2]
-    W = max(2, math.ceil(K ** (1 / 3))) if window is None else checks.integer("window", window, 2)
+    (H, S, _), d = books.total.shape, mdp.phi.shape[2]
+    W = max(2, math.ceil(K ** (2 / 3))) if window is None else checks.integer("window", window, 2)
     share = min(0.5, K ** (-1 / 9)) if explore is None else checks.number("explore", explore, 0.0, 1.0)
     K0 = math.ceil(math.sqrt(K)) if cover is None else checks.integer("cover", cover, 1, K)
     alpha = checks.number("alpha", alpha, 0.0, open_low=True)
     delta = checks.failure_probability("delta", delta)
-    eta, c = learning_rate_or(eta, learning_rate(d, A, H, math.ceil(K / W))), factor(c)
+    eta, c = learning_rate_or(eta, learning_rate(H, W)), factor(c)
     beta, gamma = c * 8 * eta * H**2, W**-0.5
     scales = Scales(eta, beta, gamma, share, c * radius(d, H, K, delta), W, largest(H, beta, gamma))
     C, pi = start(mdp)
@@ -158,10 +167,9 @@ def simulator_free_po(
     return adversarial_result(books, pi)
 
 
-def learning_rate(d: int, A: int, H: int, J: int) -> float:
-    """Return ``eta = sqrt(A ln(J) / (d H^4 J))``, J being at least 2."""
-    J = max(J, 2)
-    return math.sqrt(A * math.log(J) / (d * H**4 * J))
+def learning_rate(H: int, W: int) -> float:
+    """Return ``eta = W^(-1/4) / (10 H^2)``, so that ``96 eta^2 H^4 <= gamma = W^(-1/2)``."""
+    return float(W**-0.25 / (10 * H**2))
 
 
 def radius(d: int, H: int, K: int, delta: float) -> float:

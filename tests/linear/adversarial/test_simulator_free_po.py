@@ -8,6 +8,7 @@ import pytest
 from eluder.core.adversarial import losses_of_episode
 from eluder.core.adversarial_books import adversarial_books
 from eluder.core.exact import policy_value
+from eluder.core.guarantees import guarantee
 from eluder.core.problems import EpisodicMDP
 from eluder.core.results import checkpoints
 from eluder.core.simulator import visits
@@ -47,7 +48,9 @@ def test_plays_the_policies_of_the_pseudo_code(seed):
 
 
 def test_equations_by_hand():
-    assert learning_rate(5, 4, 2, 100) == pytest.approx(math.sqrt(4 * math.log(100) / (5 * 16 * 100)))
+    assert learning_rate(2, 16) == pytest.approx(1 / 80)
+    for H, W in ((1, 2), (3, 100), (7, 10**6)):
+        assert 96 * learning_rate(H, W) ** 2 * H**4 <= W**-0.5, "what bonuses vary by is below their mean"
     assert radius(3, 2, 100, 0.1) == pytest.approx(6 * math.sqrt(math.log(12_000)))
     np.testing.assert_allclose(largest(2, 0.5, 0.1), [2 * 0.5 * 2 * 0.5 / 0.1, 0.0])
 
@@ -102,6 +105,24 @@ def test_what_is_played_begins_with_the_cover():
     np.testing.assert_allclose(picked / picked.sum(), [0.7, 0.3], atol=0.03)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "mdp", [adversarial_mdp(2, 2, 2, rng=rng(1)), adversarial_linear_mdp(5, 2, 2, 2, rng=rng(2))]
+)
+def test_regret_grows_no_faster_than_declared(mdp):
+    """Powers of K as by default, with other constants; the bonus only costs on such problems."""
+    budgets, finals = (2**18, 2**20, 2**22), []
+    for K in budgets:
+        W = math.ceil(K ** (2 / 3) / 16)
+        options = {"eta": 30 * learning_rate(2, W), "window": W, "explore": K ** (-1 / 9) / 4, "c": 0.001}
+        finals.append(
+            np.mean([simulator_free_po(mdp, K, **options, rng=rng(i)).regret[-1] for i in range(2)])
+        )
+    slope = np.polyfit(np.log(budgets), np.log(finals), 1)[0]
+    print(f"simulator_free_po: slope {slope:.3f}, regret {finals[-1]:.0f}")
+    assert 0.6 < slope < guarantee(simulator_free_po).exponent
+
+
 def test_learns_fixed_losses_and_follows_switching_ones():
     mdp, K = adversarial_mdp(2, 2, 2, tables=1, rng=rng(3)), 20_000
     result = simulator_free_po(mdp, K, eta=0.05, c=0.001, explore=0.1, window=20, rng=rng())
@@ -111,6 +132,19 @@ def test_learns_fixed_losses_and_follows_switching_ones():
     every = mdp.mu @ policy_value(uniform, np.full((2, 2, 2), 0.5))[0]
     best = -(result.value[-1] + result.regret[-1]) / K
     assert 0 <= late < 0.4 * (every - best)
+
+
+@pytest.mark.parametrize("c", [0.0, 1e6])
+@pytest.mark.parametrize("eta", [1e-6, 1e6])
+def test_smallest_problems_and_extreme_rates(eta, c):
+    for sizes in ((1, 1, 1, 1), (2, 1, 1, 3), (1, 3, 2, 1), (4, 2, 3, 5)):
+        mdp = adversarial_linear_mdp(*sizes, rng=rng())
+        for options in ({}, {"window": 10**6}, {"window": 2, "explore": 1.0, "cover": 1, "alpha": 1e9}):
+            result = simulator_free_po(mdp, 200, eta=eta, c=c, **options, rng=rng(1))
+            assert np.isfinite(result.regret).all()
+            np.testing.assert_allclose(result.pi.sum(axis=2), 1)
+            if sizes[1] == 1:
+                np.testing.assert_allclose(result.regret, 0, atol=1e-9)
 
 
 def test_defaults_for_small_budgets_and_refusals():
