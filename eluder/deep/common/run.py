@@ -36,7 +36,7 @@ import eluder
 from eluder.core import checks
 from eluder.core.results import TrainResult
 from eluder.core.types import Array
-from eluder.deep.common.checkpoint import load_checkpoint, save_checkpoint
+from eluder.deep.common.checkpoint import checkpoints, load_checkpoint, save_checkpoint
 from eluder.deep.common.environments import EnvLike, Step, make_environments
 from eluder.deep.common.log import Log
 from eluder.deep.common.random import seed_keys
@@ -156,9 +156,9 @@ class Run:
         self.holders: dict[str, Stateful] = {}
         self.metrics: dict[str, Tensor] = {}  # name: shape (N,); the newest values
         self.evaluations: list[tuple[int, Array]] = []
-        about = _about(agent, env, config, self.seeds)
-        about |= {"steps": self.steps, "device": device, "schedule": dataclasses.asdict(schedule)}
-        self.resumed = self._open(about, resume) if self.out is not None else False
+        self.about = _about(agent, env, config, self.seeds)
+        self.about |= {"steps": self.steps, "device": device, "schedule": dataclasses.asdict(schedule)}
+        self.resumed = self._held(resume)
         self.log = Log(self.out, self.seeds, tensorboard=schedule.tensorboard)
         self._stack = contextlib.ExitStack()
 
@@ -213,26 +213,30 @@ class Run:
         self.obs = step.obs
         return done, step
 
-    def _open(self, about: dict[str, Any], resume: bool) -> bool:
-        """Write ``run.json``, or compare it with what is asked for; say whether there is a checkpoint."""
-        assert self.out is not None
-        file = self.out / "run.json"
-        if file.exists():
-            if not resume:
-                raise ValueError(f"{self.out} holds a run already: resume=True goes on with it")
-            held = read_run(self.out)
-            for key in ("agent", "env", "config", "seeds"):
-                if held.get(key) != about[key]:
-                    raise ValueError(
-                        f"{self.out} holds another run: {key} is {held.get(key)}, asked for {about[key]}"
-                    )
-            return any((self.out / "checkpoints").glob("step-*"))
+    def _held(self, resume: bool) -> bool:
+        """Compare what the folder holds with what is asked for; say whether there is a checkpoint."""
+        if self.out is None or not (self.out / "run.json").exists():
+            return False
+        if not resume:
+            raise ValueError(f"{self.out} holds a run already: resume=True goes on with it")
+        held = read_run(self.out)
+        for key in ("agent", "env", "config", "seeds"):
+            if held.get(key) != self.about[key]:
+                raise ValueError(
+                    f"{self.out} holds another run: {key} is {held.get(key)}, asked for {self.about[key]}"
+                )
+        return bool(checkpoints(self.out / "checkpoints"))
+
+    def _describe(self) -> None:
+        """Write ``run.json``, at once or not at all."""
+        if self.out is None or (self.out / "run.json").exists():
+            return
         self.out.mkdir(parents=True, exist_ok=True)
-        text = json.dumps({**about, "version": eluder.__version__}, indent=1)
         hidden = self.out / f".run-{os.getpid()}.json"
-        hidden.write_text(text, encoding="utf-8")
-        os.replace(hidden, file)
-        return False
+        hidden.write_text(
+            json.dumps({**self.about, "version": eluder.__version__}, indent=1), encoding="utf-8"
+        )
+        os.replace(hidden, self.out / "run.json")
 
     def keep(self, **holders: Stateful) -> None:
         """Say what a checkpoint holds; if the run is resumed, fill it from the newest one, and the
@@ -249,6 +253,7 @@ class Run:
             If the checkpoint does not fit, or an environment does not repeat its episode.
         """
         self.holders = holders
+        self._describe()
         if not self.resumed:
             self.obs = self.envs.reset()
             self.log.cut(0)

@@ -1,0 +1,124 @@
+"""``eluder train`` and ``eluder resume``, logs and films."""
+
+import csv
+import json
+import os
+
+import numpy as np
+import pytest
+import torch
+
+from eluder.cli import main
+from eluder.deep.common.log import Log
+from eluder.deep.common.video import record_video
+from eluder.deep.online import SACConfig, Schedule, sac
+
+SMALL = ["--set", "hidden=[16]", "--set", "batch_size=8", "--set", "warmup=40", "--quiet", "--episodes", "1"]
+
+
+def train(*arguments):
+    return main(["train", "sac", "--env", "Pendulum-v1", *arguments, *SMALL])
+
+
+def test_train_and_resume(tmp_path, capsys):
+    assert (
+        train("--steps", "1e2", "--seeds", "2", "--out", str(tmp_path / "run"), "--evaluate-every", "50") == 0
+    )
+    first = capsys.readouterr().out
+    assert [line.split()[0] for line in first.splitlines()[1:3]] == ["50", "100"]
+    assert "2 seeds in" in first
+    held = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert (held["agent"], held["seeds"], held["config"]["hidden"]) == ("sac", [0, 1], [16])
+
+    assert main(["resume", str(tmp_path / "run"), "--steps", "150", "--quiet"]) == 0
+    assert first.splitlines()[:3] == capsys.readouterr().out.splitlines()[:3]
+    config = SACConfig(hidden=(16,), batch_size=8, warmup=40)
+    schedule = Schedule(evaluate_every=50, episodes=1)
+    whole = sac("Pendulum-v1", 150, config=config, seeds=(0, 1), schedule=schedule)
+    with open(tmp_path / "run" / "evaluations.csv", newline="") as file:
+        rows = [(int(r["step"]), int(r["seed"]), float(r["return"])) for r in csv.DictReader(file)]
+    wanted = [(s, n, whole.returns[i, n, 0]) for i, s in enumerate((50, 100, 150)) for n in range(2)]
+    assert rows == wanted
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--steps", "10", "--set", "gama=1"], "has no field 'gama', did you mean 'gamma'"),
+        (["--steps", "10", "--set", "gamma"], "--set takes FIELD=VALUE"),
+        (["--steps", "10", "--seeds", "0"], "seeds must hold at least one"),
+    ],
+)
+def test_refused_in_one_line(tmp_path, capsys, arguments, message):
+    assert train(*arguments, "--out", str(tmp_path / "run")) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert message in error
+    assert not (tmp_path / "run").exists()
+
+
+def test_unknown_agents_and_folders(tmp_path, capsys):
+    assert main(["train", "sacc", "--env", "Pendulum-v1", "--steps", "10"]) == 2
+    assert "unknown agent 'sacc', did you mean 'sac'" in capsys.readouterr().err
+    assert main(["resume", str(tmp_path)]) == 2
+    assert "holds no run" in capsys.readouterr().err
+    for bad in ("ten", "1.5", "-1"):
+        with pytest.raises(SystemExit):
+            main(["train", "sac", "--env", "Pendulum-v1", f"--steps={bad}"])
+        assert "whole number" in capsys.readouterr().err
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_too(tmp_path, capsys):
+    out = tmp_path / "run"
+    assert train("--steps", "100", "--out", str(out), "--save-every", "50") == 0
+    newest = sorted((out / "checkpoints").iterdir())[-1]
+    data = (newest / "tensors.safetensors").read_bytes()
+    (newest / "tensors.safetensors").write_bytes(data[: len(data) // 2])
+    capsys.readouterr()
+    assert main(["resume", str(out), "--steps", "150", "--quiet"]) == 2
+    error = capsys.readouterr().err
+    assert "tensors.safetensors is damaged" in error
+    assert "the one before it is" in error
+
+
+def test_a_resumed_log_loses_what_will_be_done_again(tmp_path):
+    log = Log(tmp_path, [0, 7])
+    for step in (10, 20, 30):
+        log.metrics(step, {"loss": torch.tensor([1.0, 2.0])})
+        log.episode(step, 1, total=-3.0, length=4)
+        log.evaluation(step, np.ones((2, 1)), np.ones((2, 1), np.int64))
+    log.close()
+    with open(tmp_path / "log.jsonl", "a") as file:
+        file.write('{"step": 4')  # cut short by a kill
+    Log(tmp_path, [0, 7]).cut(20)
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert sorted({line["step"] for line in lines}) == [10, 20]
+    assert len(lines) == 6
+    assert {"step": 20, "seed": 7, "loss": 2.0} in lines
+    assert {"step": 10, "seed": 7, "episode_return": -3.0, "episode_length": 4} in lines
+    text = (tmp_path / "evaluations.csv").read_text().splitlines()
+    assert text[0] == "step,seed,episode,return,length"
+    assert [row.split(",")[0] for row in text[1:]] == ["10", "10", "20", "20"]
+
+
+def test_tensorboard_needs_a_folder():
+    with pytest.raises(ValueError, match="tensorboard needs a folder"):
+        Log(None, [0], tensorboard=True)
+
+
+def test_tensorboard_files(tmp_path):
+    pytest.importorskip("tensorboard")
+    log = Log(tmp_path, [0], tensorboard=True)
+    log.metrics(1, {"loss": torch.tensor([1.0])})
+    log.close()
+    assert any(file.stat().st_size > 0 for file in (tmp_path / "tensorboard").iterdir())
+
+
+def test_a_film(tmp_path):
+    iio = pytest.importorskip("imageio.v3")
+    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+    film = record_video(lambda x: np.zeros((*x.shape[:2], 1)), "Pendulum-v1", tmp_path / "film.gif", steps=5)
+    frames = iio.imread(film, index=None)
+    assert len(frames) >= 2
+    assert frames.std() > 0
+    with pytest.raises(ValueError, match=r"file must end in \.gif or \.mp4"):
+        record_video(lambda x: x, "Pendulum-v1", tmp_path / "film.avi")
