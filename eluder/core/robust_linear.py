@@ -13,7 +13,6 @@ equation is exact in both::
 With ``tau > 0`` policies pay for leaving a reference as well: the doubly regularised problem.
 """
 
-import math
 from collections.abc import Iterable
 from typing import Any, NamedTuple, Self
 
@@ -21,24 +20,20 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from eluder.core import checks
-from eluder.core.divergences import DIVERGENCES, ball, penalty
-from eluder.core.kernels import kernel
+from eluder.core.divergence_kernels import DIVERGENCES
 from eluder.core.linear import LinearMDP, refuse_not_linear
+from eluder.core.robust_model import RobustModel, optimise, robust_value
 from eluder.core.types import Array, BoolArray
 
 __all__ = [
     "RobustLinearMDP",
-    "RobustModel",
     "RobustPlan",
     "nominal",
     "refuse_not_robust",
     "robust",
     "robust_model",
     "robust_optimum",
-    "robust_value",
     "robust_values",
-    "worst_factors",
-    "worst_model",
 ]
 
 MODES = ("ball", "penalty")
@@ -219,19 +214,6 @@ def refuse_not_robust(
 # --- exact dynamic programming ---
 
 
-class RobustModel(NamedTuple):
-    """A robust problem as kernels read it; `kind` is the number of the divergence. For measurement."""
-
-    phi: Array
-    psi: Array
-    theta: Array
-    mu: Array
-    mask: BoolArray
-    level: Array
-    kind: int
-    penalised: bool
-
-
 def robust_model(mdp: RobustLinearMDP) -> RobustModel:
     """Return a robust problem as kernels read it."""
     kind, penalised = DIVERGENCES[mdp.divergence], mdp.mode == "penalty"
@@ -294,7 +276,7 @@ def robust_optimum(mdp: RobustLinearMDP, *, tau: float = 0.0, ref: ArrayLike | N
     log_ref = log_reference(mdp, ref)
     (S, A, _), H = mdp.phi.shape, mdp.H
     model, V, Q, pi = robust_model(mdp), np.zeros((H + 1, S)), np.zeros((H, S, A)), np.zeros((H, S, A))
-    _optimise(model, tau, log_ref, V, Q, pi)
+    optimise(model, tau, log_ref, V, Q, pi)
     Q[:, ~mdp.mask] = -np.inf
     return RobustPlan(V, Q, pi)
 
@@ -342,70 +324,6 @@ def robust_values(
     return V
 
 
-def worst_factors(mdp: RobustLinearMDP, V: ArrayLike) -> Array:
-    """Return nature's best answer to values.
-
-    Parameters
-    ----------
-    mdp : RobustLinearMDP
-        The problem.
-    V : array_like, shape (H + 1, S)
-        Values after each stage, such as those of a policy.
-
-    Returns
-    -------
-    ndarray, shape (H, d, S)
-        The worst ``q_h(i)`` against ``V[h+1]``.
-
-    Raises
-    ------
-    ValueError
-        If `mdp` is not robust or `V` has another shape.
-
-    Examples
-    --------
-    >>> linear = LinearMDP([[[1.0]], [[1.0]]], [[[0.5, 0.5]]], [[0.0]], [1.0, 0.0])
-    >>> worst_factors(robust(linear, 0.25), [[0, 0], [0, 1]])
-    array([[[0.75, 0.25]]])
-    """
-    refuse_not_robust(mdp)
-    H, d, S = mdp.psi.shape
-    V = checks.finite("V", V, (H + 1, S))
-    q, nu, model = np.zeros((H, d, S)), np.zeros(d), robust_model(mdp)
-    for h in range(H):
-        factor_values(model, h, V[h + 1], nu, q[h])
-    return q
-
-
-def worst_model(mdp: RobustLinearMDP, pi: ArrayLike) -> LinearMDP:
-    """Return the linear MDP that nature makes against a policy.
-
-    Parameters
-    ----------
-    mdp : RobustLinearMDP
-        The problem.
-    pi : array_like, shape (H, S) of int or (H, S, A) of float
-        A policy.
-
-    Returns
-    -------
-    LinearMDP
-        With the worst factors: with balls the policy's value there is its robust value.
-
-    Raises
-    ------
-    ValueError
-        If `mdp` is not robust or `pi` is not a policy.
-
-    Examples
-    --------
-    >>> linear = LinearMDP([[[1.0]], [[1.0]]], [[[0.5, 0.5]]], [[0.0]], [1.0, 0.0])
-    >>> worst_model(robust(linear, 0.25), [[0, 0]]).psi
-    array([[[0.5, 0.5]]])
-    """
-    return nominal(mdp)._replace(psi=worst_factors(mdp, robust_values(mdp, pi)))
-
-
 def policy_table(mdp: RobustLinearMDP, pi: ArrayLike) -> Array:
     """Return a checked policy as probabilities (H, S, A)."""
     S, A = mdp.mask.shape
@@ -430,85 +348,3 @@ def log_reference(mdp: RobustLinearMDP, ref: ArrayLike | None) -> Array:
         raise ValueError(f"{checks.entry('ref', i)} is {table[i]:g}, it must be {wanted} available")
     with np.errstate(divide="ignore"):
         return np.asarray(np.log(table))
-
-
-@kernel
-def factor_values(model: RobustModel, h: int, V: Array, nu: Array, q: Array) -> None:
-    """Write nature's answer to V in stage h: `nu` (d,) its values, `q` (d, S) its factors, in place."""
-    order = np.argsort(V)
-    for i in range(nu.size):
-        p, level = model.psi[h, i], model.level[h, i]
-        if model.penalised:
-            nu[i] = penalty(p, V, order, level, model.kind, False, q[i])
-        else:
-            nu[i] = ball(p, V, order, level, model.kind, False, q[i])[0]
-
-
-@kernel
-def robust_action_value(model: RobustModel, h: int, s: int, a: int, nu: Array) -> float:
-    """Return ``phi(s, a) (theta[h] + nu)``."""
-    total = 0.0
-    for i in range(nu.size):
-        total += model.phi[s, a, i] * (model.theta[h, i] + nu[i])
-    return total
-
-
-@kernel
-def robust_value(model: RobustModel, pi: Array, tau: float, log_ref: Array, V: Array) -> float:
-    """Return the exact robust value from `mu` of a policy (H, S, A); fills `V` (H + 1, S)."""
-    H, S, A = pi.shape
-    d = model.phi.shape[2]
-    nu, q = np.zeros(d), np.zeros((d, S))
-    V[H] = 0.0
-    for h in range(H - 1, -1, -1):
-        factor_values(model, h, V[h + 1], nu, q)
-        for s in range(S):
-            V[h, s] = 0.0
-            for a in range(A):
-                if pi[h, s, a] > 0.0:
-                    x = robust_action_value(model, h, s, a, nu)
-                    if tau > 0.0:
-                        x -= tau * (math.log(pi[h, s, a]) - log_ref[s, a])
-                    V[h, s] += pi[h, s, a] * x
-    total = 0.0
-    for s in range(S):
-        total += model.mu[s] * V[0, s]
-    return total
-
-
-@kernel
-def soften(Q: Array, mask: BoolArray, tau: float, log_ref: Array, pi: Array) -> float:
-    """Write ``ref exp(Q / tau)``, normalised, or the first greedy action if tau is 0, into `pi` (A,).
-
-    Returns ``tau ln sum ref exp(Q / tau)``, or the maximum: the best of ``pi Q - tau KL(pi || ref)``.
-    """
-    best = -1
-    for a in range(Q.size):
-        if mask[a] and (best < 0 or Q[a] > Q[best]):
-            best = a
-    pi[:] = 0.0
-    if tau <= 0.0:
-        pi[best] = 1.0
-        return float(Q[best])
-    total = 0.0
-    for a in range(Q.size):
-        if mask[a]:
-            pi[a] = math.exp(log_ref[a] + (Q[a] - Q[best]) / tau)
-            total += pi[a]
-    for a in range(Q.size):
-        pi[a] /= total
-    return float(Q[best] + tau * math.log(total))
-
-
-@kernel
-def _optimise(model: RobustModel, tau: float, log_ref: Array, V: Array, Q: Array, pi: Array) -> None:
-    """Robust dynamic programming in place (`V`, `Q`, `pi`)."""
-    H, S, A = Q.shape
-    d = model.phi.shape[2]
-    nu, q = np.zeros(d), np.zeros((d, S))
-    for h in range(H - 1, -1, -1):
-        factor_values(model, h, V[h + 1], nu, q)
-        for s in range(S):
-            for a in range(A):
-                Q[h, s, a] = robust_action_value(model, h, s, a, nu)
-            V[h, s] = soften(Q[h, s], model.mask[s], tau, log_ref[s], pi[h, s])

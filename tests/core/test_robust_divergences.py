@@ -8,15 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
-from eluder.core.divergences import (
-    DIVERGENCES,
-    WorstCase,
-    ball,
-    divergence_of,
-    penalised,
-    penalty,
-    worst_case,
-)
+from eluder.core.divergence_kernels import DIVERGENCES, ball, penalty
+from eluder.core.divergences import WorstCase, divergence_of, penalised, worst_case
 from eluder.core.robust_duals import (
     chi2_ball_dual,
     chi2_penalty_dual,

@@ -13,18 +13,16 @@ from eluder.core.exact import occupancy, policy_value
 from eluder.core.linear import LinearMDP, episodic
 from eluder.core.robust_linear import (
     RobustLinearMDP,
-    RobustModel,
     RobustPlan,
     nominal,
     refuse_not_robust,
     robust,
     robust_model,
     robust_optimum,
-    robust_value,
     robust_values,
-    worst_factors,
-    worst_model,
 )
+from eluder.core.robust_model import RobustModel, robust_value
+from eluder.core.robust_nature import worst_factors, worst_model
 from eluder.envs import misspecified_linear_mdp, random_linear_mdp
 from eluder.tabular.planning import backward_induction, soft_backward_induction
 

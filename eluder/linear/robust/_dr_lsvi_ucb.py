@@ -38,12 +38,11 @@ from eluder.core.linear import episodic
 from eluder.core.results import OnlineResult
 from eluder.core.robust_linear import (
     RobustLinearMDP,
-    RobustModel,
     nominal,
     refuse_not_robust,
     robust_model,
-    robust_value,
 )
+from eluder.core.robust_model import RobustModel, robust_value
 from eluder.core.simulator import Simulator, reset, simulator, step
 from eluder.core.types import Array, IntArray
 from eluder.core.value_regression import ValueRegression, add_round, new_regression

@@ -39,13 +39,12 @@ from eluder.core.linear import episodic
 from eluder.core.results import OnlineResult
 from eluder.core.robust_linear import (
     RobustLinearMDP,
-    RobustModel,
     log_reference,
     nominal,
     refuse_not_robust,
     robust_model,
-    robust_value,
 )
+from eluder.core.robust_model import RobustModel, robust_value
 from eluder.core.simplex import mirror_step
 from eluder.core.simulator import Simulator, reset, simulator, step
 from eluder.core.types import Array, IntArray

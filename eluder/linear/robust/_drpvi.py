@@ -32,7 +32,7 @@ import math
 import numpy as np
 
 from eluder.core import checks
-from eluder.core.divergences import DIVERGENCES
+from eluder.core.divergence_kernels import DIVERGENCES
 from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.results import PessimisticResult
 from eluder.core.robust_linear import RobustLinearMDP, refuse_not_robust

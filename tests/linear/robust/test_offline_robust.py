@@ -8,7 +8,8 @@ import pytest
 
 from eluder.core.exact import occupancy, policy_value
 from eluder.core.linear import episodic
-from eluder.core.robust_linear import nominal, robust, robust_optimum, robust_values, worst_factors
+from eluder.core.robust_linear import nominal, robust, robust_optimum, robust_values
+from eluder.core.robust_nature import worst_factors
 from eluder.core.transitions import collect_episodes
 from eluder.envs import american_put, off_dynamics_linear_mdp, perturbed_linear_mdp, random_linear_mdp
 from eluder.linear.offline import pevi
