@@ -1,5 +1,6 @@
 """What reward-free exploration returns: all that was learnt of the kernel, to plan for any reward later."""
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
@@ -10,9 +11,9 @@ from numpy.typing import ArrayLike
 from eluder.core import checks
 from eluder.core.exact import optimal_value, policy_value
 from eluder.core.kernels import kernel
-from eluder.core.mixture import TargetedRegression, lower_value, optimistic_plan
 from eluder.core.problems import EpisodicMDP
 from eluder.core.results import PlanResult
+from eluder.core.targeted_regression import TargetedRegression, lower_value, optimistic_plan
 from eluder.core.types import Array, BoolArray, IntArray
 from eluder.core.value_regression import ValueRegression, by_coordinate, predict, solve
 
@@ -22,7 +23,7 @@ TRIVIAL = "the gap is trivial: explore for more episodes, or with a smaller c"
 
 
 class _Exploration(Protocol):
-    def plan(self, r: ArrayLike) -> PlanResult: ...
+    def _plan(self, r: ArrayLike) -> PlanResult: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,10 +88,18 @@ class MixtureExploration:
         ValueError
             If `r` has another shape or leaves [0, 1].
 
+        Warns
+        -----
+        RuntimeWarning
+            If the gap is no less than what an episode can pay; `status` says so, too.
+
         Notes
         -----
         O(H S A d (S + d)) time.
         """
+        return _warned(self._plan(r))
+
+    def _plan(self, r: ArrayLike) -> PlanResult:
         H, S, A = self.N.shape
         r = _rewards(r, H, S, A)
         x = np.zeros(self.center.size)
@@ -161,10 +170,18 @@ class LinearExploration:
         ValueError
             If `r` has another shape or leaves [0, 1].
 
+        Warns
+        -----
+        RuntimeWarning
+            If the gap is no less than what an episode can pay; `status` says so, too.
+
         Notes
         -----
         O(H (S A d^2 + d S)) time.
         """
+        return _warned(self._plan(r))
+
+    def _plan(self, r: ArrayLike) -> PlanResult:
         H, S, A = self.N.shape
         r = _rewards(r, H, S, A)
         inverse = np.asarray(np.linalg.inv(self.Lambda), np.float64)
@@ -221,7 +238,7 @@ def planning_gaps(mdp: EpisodicMDP, explored: _Exploration, rewards: Iterable[Ar
     gaps = []
     for r in rewards:
         problem = mdp._replace(r=np.asarray(r, dtype=float))
-        pi = explored.plan(r).pi
+        pi = explored._plan(r).pi  # the loss is exact: no warning that the certificate is not
         gap = problem.mu @ (optimal_value(problem)[0] - policy_value(problem, pi)[0])
         gaps.append(max(float(gap), 0.0))
     return np.array(gaps)
@@ -244,6 +261,13 @@ def _one(Lambda: Array, inverse: Array, theta: Array) -> TargetedRegression:
 def _most(r: Array, mask: BoolArray) -> float:
     """Return what an episode can pay at most, ``sum_h max r[h]``: no policy can lose more."""
     return float(np.where(mask, r, 0.0).max(axis=(1, 2)).sum())
+
+
+def _warned(plan: PlanResult) -> PlanResult:
+    """Return a plan, with a warning if its certificate says nothing."""
+    if plan.status == TRIVIAL:
+        warnings.warn(plan.status, RuntimeWarning, stacklevel=3)
+    return plan
 
 
 def _result(

@@ -18,9 +18,10 @@ import numpy as np
 from eluder.core.kernels import dot, kernel
 from eluder.core.types import Array
 
-__all__ = ["Ridge", "absorb", "refresh", "ridge"]
+__all__ = ["Ridge", "absorb", "checked_radius", "refresh", "ridge"]
 
 PERIOD = 4096  # updates after which `absorb` computes all anew
+LARGEST_RADIUS = 1e100  # beyond, bonuses and their squares may overflow
 
 
 class Ridge(NamedTuple):
@@ -90,6 +91,37 @@ def ridge(phi: Array, lam: float) -> Ridge:
     zero = (np.zeros(d), np.zeros(A))
     theta, y, n, s = np.zeros(d), np.zeros(A), np.zeros(A), np.zeros(A)
     return Ridge(phi, float(lam), np.eye(d) / lam, theta, y, width, n, s, one, age, *zero)
+
+
+def checked_radius(radius: float, **source: float) -> float:
+    """Return a radius; refuse what is not a number, or so large that a bonus may overflow.
+
+    Parameters
+    ----------
+    radius : float
+        The radius of a confidence set.
+    **source : float
+        The arguments that it comes from, to be named in the error.
+
+    Returns
+    -------
+    float
+        The radius.
+
+    Raises
+    ------
+    ValueError
+        If it is not at most 1e100.
+
+    Examples
+    --------
+    >>> checked_radius(0.5 * 3.0, c=0.5)
+    1.5
+    """
+    if not radius <= LARGEST_RADIUS:
+        given = ", ".join(f"{name} = {x:g}" for name, x in source.items())
+        raise ValueError(f"{given} makes the radius {radius:g}, it must be at most {LARGEST_RADIUS:g}")
+    return radius
 
 
 @kernel

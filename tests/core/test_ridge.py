@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from eluder.core.kernels import kernel
-from eluder.core.ridge import Ridge, absorb, refresh, ridge
+from eluder.core.ridge import Ridge, absorb, checked_radius, refresh, ridge
 
 
 def exact(phi, lam, n, s):
@@ -59,3 +59,13 @@ def test_rounding_does_not_add_up(lam):
     assert R.n.sum() == 200_000
     assert 0 < R.age[0] < 4096
     close(R, 1e-7)
+
+
+def test_radii_that_overflow_are_refused_by_the_names_of_their_sources():
+    assert checked_radius(1e100, c=1.0) == 1e100
+    with pytest.raises(
+        ValueError, match=r"c = 1e\+308, lam = 1 makes the radius inf, it must be at most 1e\+100"
+    ):
+        checked_radius(1e308 * 10, c=1e308, lam=1.0)
+    with pytest.raises(ValueError, match="makes the radius nan"):
+        checked_radius(float("nan"), c=0.0)

@@ -20,3 +20,10 @@ def test_the_horizon_costs_one_and_not_the_other(tmp_path):
         assert score.loc[(problem, "UCRL-RFE (c=0.1)"), "loss, 512"] < 0.01
     certificate = score["certificate, 512"]
     assert certificate[long, "UCRL-RFE (c=0.1)"] > 1.5 * certificate[short, "UCRL-RFE (c=0.1)"]
+    for H in (4, 8, 16, 32):
+        free = score.loc[(f"wait or take, H = {H}", "HF-UCRL-RFE++ (c=1; 0.001)")]
+        plain = score.loc[(f"wait or take, H = {H}", "UCRL-RFE (c=1; 0.1)")]
+        assert free["loss 0.1 after"] <= 256
+        assert free["certificate 0.15 after"] <= 512
+        assert plain["loss 0.1 after"] == pytest.approx(4096 * H, rel=0.5)
+    assert plain["certificate 0.15 after"] >= 2048

@@ -7,8 +7,15 @@ exploration leaves, by the number of its episodes: the worst exact loss over 8 r
 and the certificate of UCRL-RFE (largest gap of the 8 plans). With radii as small as here the loss of all
 explorers is small at every horizon; what grows with it is the certificate. All radii are scaled by `c`, by
 what suits each; with the constants of the theorems (c = 1) none leaves its cap in as many episodes.
+
+The last rows are of a choice that is as hard at every horizon: to take a reward now, or to wait for 1 at the
+end, which lasts half of the time. They say how many episodes, of powers of 2, an explorer needs until no
+plan for two rewards loses more than 0.1, exactly and with the constants of the theorems (c = 1), and until,
+with a smaller c, its own certificate of both is 0.15: as many at every horizon for HF-UCRL-RFE++, more with
+the horizon for UCRL-RFE.
 """
 
+import warnings
 from typing import Any
 
 import pandas as pd
@@ -25,6 +32,7 @@ algorithms: dict[str, tuple[str, dict[str, Any]]] = {
 seeds = 10
 budget = 5_000
 EXPLORED = (32, 128, 512)  # episodes of exploration
+HORIZONS = (4, 8, 16, 32)  # of the choice
 
 
 def score(cells: pd.DataFrame) -> pd.DataFrame:
@@ -36,6 +44,8 @@ def score(cells: pd.DataFrame) -> pd.DataFrame:
     ]
     for problem in cells["problem"].unique():
         rows += _explored(str(problem))
+    for H in HORIZONS:
+        rows += _waiting(H)
     return pd.DataFrame(rows).set_index(pairs).round(4)
 
 
@@ -63,7 +73,48 @@ def _explored(problem: str) -> list[dict[str, Any]]:
             runs = [explorer(mdp, K, **options, rng=np.random.default_rng(i)) for i in range(3)]
             row[f"loss, {K}"] = np.mean([planning_gaps(tables, run, rewards).max() for run in runs])
             if explorer is ucrl_rfe:
-                gaps = [max(run.plan(r).gap for r in rewards) for run in runs]
-                row[f"certificate, {K}"] = np.mean(gaps)
+                row[f"certificate, {K}"] = np.mean([_certificate(run, rewards) for run in runs])
+        rows.append(row)
+    return rows
+
+
+def _certificate(found: Any, rewards: Any) -> float:
+    """Return the largest gap of the plans; that it may be trivial is no surprise here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return float(max(found.plan(r).gap for r in rewards))
+
+
+def _waiting(H: int) -> list[dict[str, Any]]:
+    """Return how many episodes make plans good, and are enough to know it, where the choice is to wait."""
+    import numpy as np
+
+    from eluder.core.mixture import mixture_tables
+    from eluder.core.reward_free import planning_gaps
+    from eluder.envs import wait_or_take_mixture_mdp
+    from eluder.linear.reward_free import hf_ucrl_rfe_plus_plus, ucrl_rfe
+
+    mdp = wait_or_take_mixture_mdp(H)
+    rewards = np.array([wait_or_take_mixture_mdp(H, take=x).r for x in (0.3, 0.7)])
+
+    def needed(explorer: Any, c: float, eps: float, certify: bool, most: int, more: dict[str, Any]) -> int:
+        for j in range(most, -1, -1):
+            found = explorer(mdp, 2**j, c=c, **more, rng=np.random.default_rng(0))
+            if certify:
+                gap = _certificate(found, rewards)
+            else:
+                gap = planning_gaps(mixture_tables(mdp), found, rewards).max()
+            if gap > eps:
+                return 1 << j + 1
+        return 1
+
+    rows = []
+    for name, explorer, c, most, more in (
+        ("UCRL-RFE (c=1; 0.1)", ucrl_rfe, 0.1, 18, {}),
+        ("HF-UCRL-RFE++ (c=1; 0.001)", hf_ucrl_rfe_plus_plus, 0.001, 12, {"rewards": rewards}),
+    ):
+        row: dict[str, Any] = {"problem": f"wait or take, H = {H}", "algorithm": name}
+        row["loss 0.1 after"] = needed(explorer, 1.0, 0.1, False, most, more)
+        row["certificate 0.15 after"] = needed(explorer, c, 0.15, True, 12, more)
         rows.append(row)
     return rows

@@ -35,6 +35,7 @@ from eluder.core.kernels import dot, kernel
 from eluder.core.linear import LinearMDP, MisspecifiedLinearMDP
 from eluder.core.linear_simulator import LinearSimulator, linear_simulator, measure, reset, step
 from eluder.core.results import OnlineResult
+from eluder.core.ridge import checked_radius
 from eluder.core.types import Array, IntArray
 from eluder.core.value_regression import ValueRegression, add_predictions, add_round, new_regression, solve
 from eluder.linear.exploration._greedy import act_greedily
@@ -81,8 +82,8 @@ def lsvi_phe(
     Raises
     ------
     ValueError
-        If `mdp` is not linear, `K` < 1, `lam` is not positive, `delta` is outside (0, 1), `c` is negative,
-        `num_samples` < 1, or `rng` is not a Generator.
+        If `mdp` is not linear, `K` < 1, `lam` is not positive, `delta` is outside (0, 1), `c` is negative or
+        makes a radius above 1e100, `num_samples` < 1, or `rng` is not a Generator.
 
     Notes
     -----
@@ -111,7 +112,7 @@ def lsvi_phe(
     fit = new_regression(mdp.phi, H, lam)
     Q, pi, N = np.zeros((H, S, A)), np.zeros((H, S), np.int64), np.zeros((H, S, A), np.int64)
     value, upper = np.empty(K), np.empty(K)
-    sigma = c * deviation(d, H, K, delta)
+    sigma = checked_radius(c * deviation(d, H, K, delta), c=c)
     _lsvi_phe(value, upper, Q, pi, N, fit, sim, sigma, np.zeros((M, d)), checks.generator(rng))
     Q[:, ~mdp.mask] = -np.inf
     return OnlineResult(value, upper, Q, pi, N)

@@ -35,6 +35,7 @@ from eluder.core.kernels import dot, kernel
 from eluder.core.linear import LinearMDP, MisspecifiedLinearMDP
 from eluder.core.linear_simulator import LinearSimulator, linear_simulator, measure, reset, step
 from eluder.core.results import OnlineResult
+from eluder.core.ridge import checked_radius
 from eluder.core.types import Array, IntArray
 from eluder.core.value_regression import ValueRegression, add_predictions, add_round, new_regression, solve
 from eluder.linear.exploration._greedy import act_greedily
@@ -82,8 +83,9 @@ def lsvi_ucb(
     Raises
     ------
     ValueError
-        If `mdp` is not linear, `K` < 1, `lam` is not positive, `delta` is outside (0, 1), `c` is negative,
-        `rare` is not a truth value, `zeta` is outside [0, 1], or `rng` is not a Generator.
+        If `mdp` is not linear, `K` < 1, `lam` is not positive, `delta` is outside (0, 1), `c` is negative or
+        makes a radius above 1e100, `rare` is not a truth value, `zeta` is outside [0, 1], or `rng` is not a
+        Generator.
 
     Notes
     -----
@@ -116,6 +118,7 @@ def lsvi_ucb(
     zeta = checks.number("zeta", zeta, 0.0, 1.0)
     d = mdp.phi.shape[2]
     beta, drift = c * radius(d, H, K, delta), c * drift_scale(d, H, zeta)
+    checked_radius(beta + drift * math.sqrt(K), c=c)
     fit = new_regression(mdp.phi, H, lam)
     Q, pi, N = np.zeros((H, S, A)), np.zeros((H, S), np.int64), np.zeros((H, S, A), np.int64)
     value, upper = np.empty(K), np.empty(K)

@@ -30,6 +30,7 @@ from eluder.core.features import FeatureMDP, features_of, outcome
 from eluder.core.guarantees import Guarantee
 from eluder.core.kernels import kernel
 from eluder.core.results import InteractionResult
+from eluder.core.ridge import checked_radius
 from eluder.core.types import Array
 from eluder.core.value_regression import refuse_vanishing_ridge
 from eluder.linear.exploration._lsvi_ucb import PAPER, radius
@@ -96,8 +97,8 @@ def lsvi_ucb_history(
     ------
     ValueError
         If `problem` is not a FeatureMDP, `K` < 1, `lam` is not positive, `delta` is outside (0, 1), `c` is
-        negative, `rng` is not a Generator; or if the problem gives features that are not (A, d) numbers or
-        a reward outside [0, 1], or no pair of them.
+        negative or makes a radius above 1e100, `rng` is not a Generator; or if the problem gives features
+        that are not (A, d) numbers or a reward outside [0, 1], or no pair of them.
 
     Notes
     -----
@@ -128,9 +129,9 @@ def lsvi_ucb_history(
     returns, upper, H = np.zeros(K), np.zeros(K), problem.H
     state = problem.reset(rng)
     F = features_of(problem, state)
-    (A, d), history = F.shape, init(F.shape[0], F.shape[1], H, K, lam)
     refuse_vanishing_ridge(lam, float(np.linalg.norm(F[~np.isnan(F[:, 0])], axis=1).max()))
-    beta = c * radius(d, H, K, delta)
+    (A, d), history = F.shape, init(F.shape[0], F.shape[1], H, K, lam)
+    beta = checked_radius(c * radius(d, H, K, delta), c=c)
     for k in range(K):
         # plan
         plan(history, k, lam, beta)

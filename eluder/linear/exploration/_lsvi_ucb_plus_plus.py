@@ -41,6 +41,7 @@ from eluder.core.kernels import kernel
 from eluder.core.linear import LinearMDP, MisspecifiedLinearMDP
 from eluder.core.linear_simulator import LinearSimulator, linear_simulator, policy_value, reset, step
 from eluder.core.results import OnlineResult
+from eluder.core.ridge import checked_radius
 from eluder.core.types import Array, IntArray
 from eluder.core.value_regression import ValueRegression, add_weighted_round, new_regression, predict, solve
 
@@ -84,8 +85,8 @@ def lsvi_ucb_plus_plus(
     Raises
     ------
     ValueError
-        If `mdp` is not linear, `K` < 1, `lam` is not positive, `delta` is outside (0, 1), `c` or `d3` is
-        negative, or `rng` is not a Generator.
+        If `mdp` is not linear, `K` < 1, `lam` is not positive, `delta` is outside (0, 1), `c` is negative,
+        `d3` is outside [0, 1e40], a radius is above 1e100, or `rng` is not a Generator.
 
     Notes
     -----
@@ -111,9 +112,10 @@ def lsvi_ucb_plus_plus(
     lam = 1 / H**2 if lam is None else checks.number("lam", lam, 0.0, open_low=True)
     delta = checks.failure_probability("delta", delta)
     c = checks.number("c", c, 0.0)
-    d3 = float(d**3) if d3 is None else checks.number("d3", d3, 0.0)
-    beta, beta_bar = c * radius(d, H, K, lam, delta), c * coarse_radius(d, H, K, lam, delta)
+    d3 = float(d**3) if d3 is None else checks.number("d3", d3, 0.0, 1e40)
     fit = new_regression(mdp.phi, H, lam)
+    beta = checked_radius(c * radius(d, H, K, lam, delta), c=c, lam=lam)
+    beta_bar = checked_radius(c * coarse_radius(d, H, K, lam, delta), c=c, lam=lam)
     Q = np.broadcast_to(np.arange(H, 0, -1.0)[:, None, None], (H, S, A)).copy()
     pi, N = np.broadcast_to(mdp.mask.argmax(axis=1), (H, S)).copy(), np.zeros((H, S, A), np.int64)
     value, upper = np.empty(K), np.empty(K)

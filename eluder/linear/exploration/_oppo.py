@@ -32,17 +32,17 @@ from numpy.typing import ArrayLike
 from eluder.core import checks
 from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.kernels import dot, kernel, sample
-from eluder.core.mixture import (
-    LinearMixtureMDP,
+from eluder.core.mixture import LinearMixtureMDP, mixture_tables
+from eluder.core.results import OnlineResult
+from eluder.core.ridge import checked_radius
+from eluder.core.simulator import Simulator, reset, simulator, step, stochastic_policy_value
+from eluder.core.targeted_regression import (
     TargetedRegression,
     add_target,
     confidence_norm,
-    mixture_tables,
     new_targets,
     pair_features,
 )
-from eluder.core.results import OnlineResult
-from eluder.core.simulator import Simulator, reset, simulator, step, stochastic_policy_value
 from eluder.core.types import Array, IntArray
 
 __all__ = ["oppo"]
@@ -88,7 +88,8 @@ def oppo(
     ------
     ValueError
         If `mdp` is not a LinearMixtureMDP, `K` < 1, `lam` is not positive, `delta` is outside (0, 1), `c` is
-        negative, an entry of `rewards` is outside [0, 1], or `rng` is not a Generator.
+        negative or makes a radius above 1e100, an entry of `rewards` is outside [0, 1], or `rng` is not a
+        Generator.
 
     Notes
     -----
@@ -119,7 +120,7 @@ def oppo(
     pi = np.broadcast_to(mdp.mask / mdp.mask.sum(axis=1, keepdims=True), (H, S, A)).copy()
     Q, N = np.zeros((H, S, A)), np.zeros((H, S, A), np.int64)
     value, upper = np.empty(K), np.empty(K)
-    alpha, beta = step_size(A, H, K), c * radius(d, H, K, delta)
+    alpha, beta = step_size(A, H, K), checked_radius(c * radius(d, H, K, delta), c=c)
     _oppo(value, upper, Q, pi, N, fit, sim, phi, r, alpha, beta, checks.generator(rng))
     Q[:, ~mdp.mask] = -np.inf
     return OnlineResult(value, upper, Q, pi, N)

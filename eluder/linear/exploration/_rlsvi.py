@@ -28,6 +28,7 @@ from eluder.core.kernels import dot, kernel
 from eluder.core.linear import LinearMDP, MisspecifiedLinearMDP
 from eluder.core.linear_simulator import LinearSimulator, linear_simulator, measure, reset, step
 from eluder.core.results import OnlineResult
+from eluder.core.ridge import checked_radius
 from eluder.core.types import Array, IntArray
 from eluder.core.value_regression import ValueRegression, add_predictions, add_round, new_regression, solve
 from eluder.linear.exploration._greedy import act_greedily
@@ -68,8 +69,8 @@ def rlsvi(
     Raises
     ------
     ValueError
-        If `mdp` is not linear, `K` < 1, `lam` is not positive, `c` is negative, or `rng` is not a
-        Generator.
+        If `mdp` is not linear, `K` < 1, `lam` is not positive, `c` is negative or makes a radius above
+        1e100, or `rng` is not a Generator.
 
     Notes
     -----
@@ -98,7 +99,8 @@ def rlsvi(
     fit = new_regression(mdp.phi, H, lam)
     Q, pi, N = np.zeros((H, S, A)), np.zeros((H, S), np.int64), np.zeros((H, S, A), np.int64)
     value, upper = np.empty(K), np.empty(K)
-    _rlsvi(value, upper, Q, pi, N, fit, sim, c * deviation(H), checks.generator(rng))
+    sigma = checked_radius(c * deviation(H), c=c)
+    _rlsvi(value, upper, Q, pi, N, fit, sim, sigma, checks.generator(rng))
     Q[:, ~mdp.mask] = -np.inf
     return OnlineResult(value, upper, Q, pi, N)
 

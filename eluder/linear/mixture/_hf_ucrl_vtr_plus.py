@@ -34,21 +34,19 @@ import numpy as np
 from eluder.core import checks
 from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.kernels import kernel
-from eluder.core.mixture import (
-    LinearMixtureMDP,
+from eluder.core.mixture import LinearMixtureMDP, mixture_tables, refuse_not_mixture
+from eluder.core.moments import moment_levels, moment_radius, moment_variances
+from eluder.core.results import OnlineResult
+from eluder.core.ridge import checked_radius
+from eluder.core.simulator import Simulator, policy_value, reset, simulator, step
+from eluder.core.targeted_regression import (
     TargetedRegression,
     add_target,
-    mixture_tables,
-    moment_levels,
-    moment_radius,
-    moment_variances,
+    default_ridge,
     new_targets,
     optimistic_plan,
     pair_features,
-    refuse_not_mixture,
 )
-from eluder.core.results import OnlineResult
-from eluder.core.simulator import Simulator, policy_value, reset, simulator, step
 from eluder.core.types import Array, IntArray
 
 __all__ = ["hf_ucrl_vtr_plus"]
@@ -90,7 +88,7 @@ def hf_ucrl_vtr_plus(
     ------
     ValueError
         If `mdp` is not a linear mixture MDP of this kind, `K` < 1, `lam` is not positive, `delta` is outside
-        (0, 1), `c` is negative, or `rng` is not a Generator.
+        (0, 1), `c` is negative or makes a radius above 1e100, or `rng` is not a Generator.
 
     Notes
     -----
@@ -114,13 +112,14 @@ def hf_ucrl_vtr_plus(
     K = checks.integer("K", K)
     phi = mdp.phi.reshape(-1, *mdp.phi.shape[-4:])
     (H, S, A), d = sim.r.shape, phi.shape[1]
-    lam = d / mdp.B**2 if lam is None else checks.number("lam", lam, 0.0, open_low=True)
+    lam = default_ridge(mdp.B, d) if lam is None else checks.number("lam", lam, 0.0, open_low=True)
     delta = checks.failure_probability("delta", delta)
     c = checks.number("c", c, 0.0)
     fit = new_targets(moment_levels(K, H), d, lam)
     first = TargetedRegression._make(x[:1] for x in fit)
     Q, pi, N = np.zeros((H, S, A)), np.zeros((H, S), np.int64), np.zeros((H, S, A), np.int64)
     value, upper = np.empty(K), np.empty(K)
+    checked_radius(c * moment_radius(d, H, K, lam, mdp.B, delta), c=c, lam=lam)
     known = (lam, mdp.B, delta, c)
     _hf_ucrl_vtr_plus(value, upper, Q, pi, N, fit, first, phi, sim, known, checks.generator(rng))
     Q[:, ~mdp.mask] = -np.inf

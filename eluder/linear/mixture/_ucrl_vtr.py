@@ -29,17 +29,18 @@ import numpy as np
 from eluder.core import checks
 from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.kernels import kernel
-from eluder.core.mixture import (
-    LinearMixtureMDP,
+from eluder.core.mixture import LinearMixtureMDP, mixture_tables
+from eluder.core.results import OnlineResult
+from eluder.core.ridge import checked_radius
+from eluder.core.simulator import Simulator, policy_value, reset, simulator, step
+from eluder.core.targeted_regression import (
     TargetedRegression,
     add_target,
-    mixture_tables,
+    default_ridge,
     new_targets,
     optimistic_plan,
     pair_features,
 )
-from eluder.core.results import OnlineResult
-from eluder.core.simulator import Simulator, policy_value, reset, simulator, step
 from eluder.core.types import Array, IntArray
 
 __all__ = ["ucrl_vtr"]
@@ -81,7 +82,7 @@ def ucrl_vtr(
     ------
     ValueError
         If `mdp` is not a linear mixture MDP, `K` < 1, `lam` is not positive, `delta` is outside (0, 1), `c`
-        is negative, or `rng` is not a Generator.
+        is negative or makes a radius above 1e100, or `rng` is not a Generator.
 
     Notes
     -----
@@ -104,7 +105,7 @@ def ucrl_vtr(
     """
     sim = simulator(mixture_tables(mdp))
     K = checks.integer("K", K)
-    lam = 1 / mdp.B**2 if lam is None else checks.number("lam", lam, 0.0, open_low=True)
+    lam = default_ridge(mdp.B) if lam is None else checks.number("lam", lam, 0.0, open_low=True)
     delta = checks.failure_probability("delta", delta)
     c = checks.number("c", c, 0.0)
     phi = mdp.phi.reshape(-1, *mdp.phi.shape[-4:])
@@ -112,7 +113,7 @@ def ucrl_vtr(
     fit = new_targets(mdp.theta.size // d, d, lam)
     Q, pi, N = np.zeros((H, S, A)), np.zeros((H, S), np.int64), np.zeros((H, S, A), np.int64)
     value, upper = np.empty(K), np.empty(K)
-    beta = c * radius(d, H, K, lam, mdp.B, delta)
+    beta = checked_radius(c * radius(d, H, K, lam, mdp.B, delta), c=c, lam=lam)
     _ucrl_vtr(value, upper, Q, pi, N, fit, phi, sim, beta, checks.generator(rng))
     Q[:, ~mdp.mask] = -np.inf
     return OnlineResult(value, upper, Q, pi, N)

@@ -36,18 +36,19 @@ import numpy as np
 from eluder.core import checks
 from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.kernels import dot, kernel
-from eluder.core.mixture import (
-    LinearMixtureMDP,
+from eluder.core.mixture import LinearMixtureMDP, mixture_tables
+from eluder.core.results import OnlineResult
+from eluder.core.ridge import checked_radius
+from eluder.core.simulator import Simulator, policy_value, reset, simulator, step
+from eluder.core.targeted_regression import (
     TargetedRegression,
     add_target,
     confidence_norm,
-    mixture_tables,
+    default_ridge,
     new_targets,
     optimistic_plan,
     pair_features,
 )
-from eluder.core.results import OnlineResult
-from eluder.core.simulator import Simulator, policy_value, reset, simulator, step
 from eluder.core.types import Array, IntArray
 
 __all__ = ["ucrl_vtr_plus"]
@@ -89,7 +90,7 @@ def ucrl_vtr_plus(
     ------
     ValueError
         If `mdp` is not a linear mixture MDP, `K` < 1, `lam` is not positive, `delta` is outside (0, 1), `c`
-        is negative, or `rng` is not a Generator.
+        is negative or makes a radius above 1e100, or `rng` is not a Generator.
 
     Notes
     -----
@@ -110,7 +111,7 @@ def ucrl_vtr_plus(
     """
     sim = simulator(mixture_tables(mdp))
     K = checks.integer("K", K)
-    lam = 1 / mdp.B**2 if lam is None else checks.number("lam", lam, 0.0, open_low=True)
+    lam = default_ridge(mdp.B) if lam is None else checks.number("lam", lam, 0.0, open_low=True)
     delta = checks.failure_probability("delta", delta)
     c = checks.number("c", c, 0.0)
     phi = mdp.phi.reshape(-1, *mdp.phi.shape[-4:])
@@ -118,6 +119,8 @@ def ucrl_vtr_plus(
     fit, square = new_targets(H, d, lam), new_targets(H, d, lam)
     Q, pi, N = np.zeros((H, S, A)), np.zeros((H, S), np.int64), np.zeros((H, S, A), np.int64)
     value, upper = np.empty(K), np.empty(K)
+    for equation in (radius, coarse_radius, square_radius):
+        checked_radius(c * equation(d, H, K, lam, mdp.B, delta), c=c, lam=lam)
     known = (lam, mdp.B, delta, c)
     _ucrl_vtr_plus(value, upper, Q, pi, N, fit, square, phi, sim, known, checks.generator(rng))
     Q[:, ~mdp.mask] = -np.inf

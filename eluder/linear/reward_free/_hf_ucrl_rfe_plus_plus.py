@@ -38,22 +38,19 @@ from numpy.typing import ArrayLike
 from eluder.core import checks
 from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.kernels import kernel
-from eluder.core.mixture import (
-    LinearMixtureMDP,
+from eluder.core.mixture import LinearMixtureMDP, largest_return, mixture_tables, refuse_not_mixture
+from eluder.core.moments import moment_levels, moment_radius, moment_variances
+from eluder.core.reward_free import MixtureExploration
+from eluder.core.ridge import checked_radius
+from eluder.core.simulator import Simulator, reset, simulator, step
+from eluder.core.targeted_regression import (
     TargetedRegression,
     add_target,
     confidence_norm,
-    largest_return,
-    mixture_tables,
-    moment_levels,
-    moment_radius,
-    moment_variances,
+    default_ridge,
     new_targets,
     pair_features,
-    refuse_not_mixture,
 )
-from eluder.core.reward_free import MixtureExploration
-from eluder.core.simulator import Simulator, reset, simulator, step
 from eluder.core.types import Array, BoolArray, IntArray
 from eluder.linear.reward_free._joint_oracle import goal_rewards, joint_oracle, local_models, violation
 
@@ -101,9 +98,9 @@ def hf_ucrl_rfe_plus_plus(
     Raises
     ------
     ValueError
-        If `mdp` is not a linear mixture MDP of this kind, `K` < 1, `rewards` or `models` are not of this form
-        or no model is left in the confidence set, `lam` is not positive, `delta` is outside (0, 1), `c` is
-        negative, or `rng` is not a Generator.
+        If `mdp` is not a linear mixture MDP of this kind, `K` < 1, `rewards` or `models` are not of this
+        form or no model is left in the confidence set, `lam` is not positive, `delta` is outside (0, 1), `c`
+        is negative or makes a radius above 1e100, or `rng` is not a Generator.
 
     Notes
     -----
@@ -131,9 +128,10 @@ def hf_ucrl_rfe_plus_plus(
     goals = goal_rewards(H, S, A) if rewards is None else _rewards(mdp, rewards, (H, S, A))
     finite = models is not None
     points = np.zeros((2 * d + 1, d)) if models is None else checks.finite("models", models, (None, d)).copy()
-    lam = d / mdp.B**2 if lam is None else checks.number("lam", lam, 0.0, open_low=True)
+    lam = default_ridge(mdp.B, d) if lam is None else checks.number("lam", lam, 0.0, open_low=True)
     delta = checks.failure_probability("delta", delta)
     c = checks.number("c", c, 0.0)
+    beta = checked_radius(c * moment_radius(d, H, K, lam, mdp.B, delta), c=c, lam=lam)
     M = moment_levels(K, H)
     hat, tilde, kept = new_targets(M, d, lam), new_targets(M, d, lam), np.ones(len(points), np.bool_)
     pi, N, uncertainty = np.zeros((H, S), np.int64), np.zeros((H, S, A), np.int64), np.empty(K)
@@ -146,7 +144,6 @@ def hf_ucrl_rfe_plus_plus(
             f"models: none is left in the confidence set after episode {done}: the true one is not among "
             "them, or c is too small"
         )
-    beta = c * moment_radius(d, H, K, lam, mdp.B, delta)
     if not finite:
         local_models(points, kept, hat, tilde, beta, max(1 - c, 0.0) * math.sqrt(lam) * mdp.B)
     far = [confidence_norm(tilde.Lambda[0], x - tilde.theta[0]) for x in points]

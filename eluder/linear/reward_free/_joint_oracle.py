@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from eluder.core.kernels import dot, kernel
-from eluder.core.mixture import TIE, TargetedRegression, confidence_norm, pair_features
+from eluder.core.targeted_regression import TIE, TargetedRegression, confidence_norm, pair_features
 from eluder.core.types import Array, BoolArray, IntArray
 
 

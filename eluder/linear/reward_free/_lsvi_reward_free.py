@@ -32,6 +32,7 @@ from eluder.core.kernels import kernel
 from eluder.core.linear import LinearMDP, MisspecifiedLinearMDP
 from eluder.core.linear_simulator import LinearSimulator, linear_simulator, reset, step
 from eluder.core.reward_free import LinearExploration
+from eluder.core.ridge import checked_radius
 from eluder.core.types import Array, IntArray
 from eluder.core.value_regression import ValueRegression, add_round, new_regression, predict, solve
 
@@ -72,8 +73,8 @@ def lsvi_reward_free(
     Raises
     ------
     ValueError
-        If `mdp` is not linear, `K` < 1, `lam` is not positive, `delta` is outside (0, 1), `c` is negative,
-        or `rng` is not a Generator.
+        If `mdp` is not linear, `K` < 1, `lam` is not positive, `delta` is outside (0, 1), `c` is negative or
+        makes a radius above 1e100, or `rng` is not a Generator.
 
     Notes
     -----
@@ -99,7 +100,8 @@ def lsvi_reward_free(
     delta = checks.failure_probability("delta", delta)
     c = checks.number("c", c, 0.0)
     H, S, A = sim.r.shape
-    fit, beta = new_regression(mdp.phi, H, lam), c * radius(mdp.phi.shape[2], H, K, delta)
+    fit = new_regression(mdp.phi, H, lam)
+    beta = checked_radius(c * radius(mdp.phi.shape[2], H, K, delta), c=c)
     pi, N, uncertainty = np.zeros((H, S), np.int64), np.zeros((H, S, A), np.int64), np.empty(K)
     _lsvi_reward_free(uncertainty, pi, N, fit, sim, beta, checks.generator(rng))
     return LinearExploration(mdp.phi, mdp.mask, fit.M, fit.Lambda, beta, uncertainty, pi, N)

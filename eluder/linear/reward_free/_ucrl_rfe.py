@@ -30,18 +30,18 @@ import numpy as np
 from eluder.core import checks
 from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.kernels import kernel
-from eluder.core.mixture import (
-    LinearMixtureMDP,
+from eluder.core.mixture import LinearMixtureMDP, mixture_tables, refuse_not_mixture
+from eluder.core.reward_free import MixtureExploration
+from eluder.core.ridge import checked_radius
+from eluder.core.simulator import Simulator, reset, simulator, step
+from eluder.core.targeted_regression import (
     TargetedRegression,
     add_target,
-    mixture_tables,
+    default_ridge,
     new_targets,
     optimistic_plan,
     pair_features,
-    refuse_not_mixture,
 )
-from eluder.core.reward_free import MixtureExploration
-from eluder.core.simulator import Simulator, reset, simulator, step
 from eluder.core.types import Array, IntArray
 from eluder.linear.reward_free._pseudo_values import check_inner, exploration_reward, pseudo_values
 
@@ -87,7 +87,8 @@ def ucrl_rfe(
     ------
     ValueError
         If `mdp` is not a linear mixture MDP of this kind, `K` < 1, `inner` is unknown or not possible, `lam`
-        is not positive, `delta` is outside (0, 1), `c` is negative, or `rng` is not a Generator.
+        is not positive, `delta` is outside (0, 1), `c` is negative or makes a radius above 1e100, or `rng`
+        is not a Generator.
 
     Notes
     -----
@@ -112,12 +113,13 @@ def ucrl_rfe(
     sim = simulator(mixture_tables(mdp))
     K = checks.integer("K", K)
     exact = check_inner(inner, mdp)
-    lam = 1 / mdp.B**2 if lam is None else checks.number("lam", lam, 0.0, open_low=True)
+    lam = default_ridge(mdp.B) if lam is None else checks.number("lam", lam, 0.0, open_low=True)
     delta = checks.failure_probability("delta", delta)
     c = checks.number("c", c, 0.0)
     phi = mdp.phi.reshape(-1, *mdp.phi.shape[-4:])
     (H, S, A), d = sim.r.shape, phi.shape[1]
-    fit, beta = new_targets(1, d, lam), c * radius(d, H, K, lam, mdp.B, delta)
+    fit = new_targets(1, d, lam)
+    beta = checked_radius(c * radius(d, H, K, lam, mdp.B, delta), c=c, lam=lam)
     pi, N, uncertainty = np.zeros((H, S), np.int64), np.zeros((H, S, A), np.int64), np.empty(K)
     _ucrl_rfe(uncertainty, pi, N, fit, phi, sim, beta, exact, checks.generator(rng))
     theta, cap = fit.theta[0], np.arange(H, 0, -1.0)

@@ -77,7 +77,7 @@ ROWS = [
             *DELTA,
             *SCALE,
             ({"lam": 0.0}, r"lam must be in \(0, inf"),
-            ({"d3": -1.0}, r"d3 must be in \[0, inf"),
+            ({"d3": -1.0}, r"d3 must be in \[0, 1e"),
         ),
     ),
     Row(

@@ -6,16 +6,10 @@ import numpy as np
 import pytest
 
 from eluder.core.exact import optimal_value, policy_value
-from eluder.core.mixture import (
-    TargetedRegression,
-    add_target,
-    mixture_tables,
-    moment_levels,
-    moment_radius,
-    new_targets,
-    pair_features,
-)
+from eluder.core.mixture import mixture_tables
+from eluder.core.moments import moment_levels, moment_radius
 from eluder.core.simulator import simulator
+from eluder.core.targeted_regression import TargetedRegression, add_target, new_targets, pair_features
 from eluder.envs import hypercube_mixture_mdp, one_hot_mixture_mdp, random_linear_mixture_mdp, river_swim
 from eluder.experiments import regret
 from eluder.linear.mixture import _hf_ucrl_vtr_plus as hf

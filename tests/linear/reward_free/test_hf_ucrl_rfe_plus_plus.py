@@ -2,15 +2,18 @@
 
 import itertools
 import math
+from functools import partial
 
 import numpy as np
 import pytest
 
 from eluder.core.exact import optimal_value, policy_value
-from eluder.core.mixture import largest_return, mixture_tables, moment_levels, moment_radius, new_targets
+from eluder.core.mixture import largest_return, mixture_tables
+from eluder.core.moments import moment_levels, moment_radius
 from eluder.core.reward_free import planning_gaps
 from eluder.core.simulator import simulator
-from eluder.envs import random_linear_mixture_mdp
+from eluder.core.targeted_regression import new_targets
+from eluder.envs import random_linear_mixture_mdp, wait_or_take_mixture_mdp
 from eluder.linear.reward_free import _hf_ucrl_rfe_plus_plus as hf
 from eluder.linear.reward_free import _joint_oracle as oracle
 from eluder.linear.reward_free import hf_ucrl_rfe_plus_plus, ucrl_rfe
@@ -182,6 +185,7 @@ def test_points_of_the_ellipsoid():
     assert kept.sum() == 1, "the nearest, where none is inside"
 
 
+@pytest.mark.filterwarnings("ignore:the gap is trivial")
 @pytest.mark.parametrize("models", [None, grid()])
 def test_certificates_hold_for_rewards_of_the_set(models):
     """Also, at c = 1, the true mixture is in every ellipsoid: it is never left out."""
@@ -200,6 +204,7 @@ def test_certificates_hold_for_rewards_of_the_set(models):
             assert np.abs(best - plan.V[0]).max() <= plan.gap + 1e-9
 
 
+@pytest.mark.filterwarnings("ignore:the gap is trivial")
 def test_plans_without_bonus_in_a_model_of_the_set():
     mdp = mixture(1)
     found = hf_ucrl_rfe_plus_plus(mdp, 50, models=grid(), rng=rng())
@@ -272,33 +277,52 @@ def episodes_needed(measure, eps, K):
     return K[min(late[-1] + 1, len(K) - 1)] if late.size else K[0]
 
 
+def waits(H):
+    """The problem, and rewards by which to wait is a little worse, or better, than to take."""
+    mdp = wait_or_take_mixture_mdp(H)
+    return mdp, np.array([wait_or_take_mixture_mdp(H, take=x).r for x in (0.3, 0.7)])
+
+
+def worst_loss(learner, H, n, seeds=1, told=False):
+    """Mean over runs of the exact loss of the worst reward, with the constants of the theorems (c = 1)."""
+    (mdp, R), losses = waits(H), []
+    for i in range(seeds):
+        found = learner(mdp, n, **({"rewards": R} if told else {}), rng=rng(i))
+        losses.append(planning_gaps(mixture_tables(mdp), found, R).max())
+    return np.mean(losses)
+
+
+def worst_certificate(learner, H, n, c, told=False):
+    mdp, R = waits(H)
+    found = learner(mdp, n, c=c, **({"rewards": R} if told else {}), rng=rng())
+    return max(found.plan(r).gap for r in R)
+
+
 @pytest.mark.slow
-def test_the_horizon_does_not_enter():
-    """Episodes to a loss of 0.01 for rewards of total 1; and what the certificate of UCRL-RFE needs.
-
-    With the constants of the theory neither is feasible, so both run with a smaller c. The loss of UCRL-RFE
-    does not grow with H on these problems either: what grows is the number after which it can tell.
-    """
-    horizons, K = (4, 8, 16, 32), 2 ** np.arange(2, 11)
-    needed, certified = [], []
+def test_the_horizon_does_not_enter_the_loss():
+    """Episodes to an exact loss of 0.1 for rewards of total 1, with the constants of the theorems."""
+    horizons, K = (4, 8, 16, 32), 2 ** np.arange(4, 19)
+    free, plain = [], []
     for H in horizons:
-        runs = []
-        for i in range(4):
-            mdp = random_linear_mixture_mdp(4, 3, 2, H, concentration=0.2, rng=rng(i))
-            R = normalised(mdp, 8, i)
+        few = partial(worst_loss, hf_ucrl_rfe_plus_plus, H, seeds=10, told=True)
+        free.append(int(episodes_needed(few, 0.1, K[:8])))
+        plain.append(int(episodes_needed(partial(worst_loss, ucrl_rfe, H), 0.1, K[8:])))
+    print(f"H {horizons}, loss 0.1: HF-UCRL-RFE++ {free} episodes, UCRL-RFE {plain}")
+    assert max(free) <= 4 * min(free)
+    assert plain[-1] >= 4 * plain[0]
+    assert plain[0] > 16 * max(free)
 
-            def loss(n, mdp=mdp, R=R):
-                found = hf_ucrl_rfe_plus_plus(mdp, n, rewards=R, c=0.005, rng=rng())
-                return planning_gaps(mixture_tables(mdp), found, R).max()
 
-            def certificate(n, mdp=mdp, R=R):
-                found = ucrl_rfe(mdp, n, c=0.1, rng=rng())
-                return max(found.plan(r).gap for r in R)
-
-            runs.append((episodes_needed(loss, 0.01, K), episodes_needed(certificate, 0.3, 4 * K)))
-        needed.append(np.mean([x for x, _ in runs]))
-        certified.append(np.mean([x for _, x in runs]))
-    print(f"H {horizons}: HF-UCRL-RFE++ {needed} episodes to a loss of 0.01")
-    print(f"H {horizons}: UCRL-RFE {certified} episodes to a certificate of 0.3")
-    assert needed[-1] < 2 * needed[0]
-    assert certified[-1] > 3 * certified[0]
+@pytest.mark.filterwarnings("ignore:the gap is trivial")
+@pytest.mark.slow
+def test_the_horizon_does_not_enter_the_certificate():
+    """Episodes to a certificate of 0.15, with radii that are smaller by a factor that is no horizon's."""
+    horizons, K = (4, 8, 16, 32), np.unique((2 ** np.arange(6, 13, 0.5)).astype(int))
+    free, plain = [], []
+    for H in horizons:
+        few = partial(worst_certificate, hf_ucrl_rfe_plus_plus, H, c=0.001, told=True)
+        free.append(int(episodes_needed(few, 0.15, K[:9])))
+        plain.append(int(episodes_needed(partial(worst_certificate, ucrl_rfe, H, c=0.1), 0.15, K)))
+    print(f"H {horizons}, certificate 0.15: HF-UCRL-RFE++ {free} episodes, UCRL-RFE {plain}")
+    assert max(free) < 2 * min(free)
+    assert plain[-1] >= 3 * plain[0]
