@@ -60,6 +60,7 @@ from eluder.envs._linear_mixture import (
 )
 from eluder.envs._linear_q import linear_q_mdp
 from eluder.envs._lower_bounds import lower_bound_average, lower_bound_episodic
+from eluder.envs._multitask_linear_bandits import multitask_linear_bandits
 from eluder.envs._queue_admission import queue_admission
 from eluder.envs._random_ergodic import random_ergodic
 from eluder.envs._recovering import recovering_bandit, saturating_bandit
@@ -114,6 +115,7 @@ __all__ = [
     "misspecified_linear_bandit",
     "misspecified_linear_mdp",
     "n_room",
+    "multitask_linear_bandits",
     "needle_bandit",
     "off_dynamics_linear_mdp",
     "one_hot_linear_mdp",

@@ -1,6 +1,7 @@
 """Linear bandits: arms with features."""
 
 from eluder.linear.bandits._dynlin_ucb import dynlin_ucb
+from eluder.linear.bandits._gfucb import gfucb
 from eluder.linear.bandits._glm_ucb import glm_ucb
 from eluder.linear.bandits._lin_ts import lin_ts
 from eluder.linear.bandits._lin_ucb import lin_ucb
@@ -12,6 +13,7 @@ from eluder.linear.bandits._weighted_oful import weighted_oful
 
 __all__ = [
     "dynlin_ucb",
+    "gfucb",
     "glm_ucb",
     "lin_ts",
     "lin_ucb",

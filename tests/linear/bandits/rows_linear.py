@@ -3,8 +3,15 @@
 import numpy as np
 
 from eluder.core.dynamical import dynamical_bounds
+from eluder.core.multitask_bandits import MultitaskResult
 from eluder.core.results import BanditResult, IdentificationResult
-from eluder.envs import answer_pool, linear_bandit, misspecified_linear_bandit, random_dynamical_bandit
+from eluder.envs import (
+    answer_pool,
+    linear_bandit,
+    misspecified_linear_bandit,
+    multitask_linear_bandits,
+    random_dynamical_bandit,
+)
 from eluder.linear.bandits._rep_exp import SelectionResult
 from tests.contract import DELTA, RNG, SCALE, STEPS, Row
 
@@ -187,6 +194,39 @@ ROWS += [
             ({"T": 13}, r"T must be in \[1, 12\]"),
             ({"lam": 0.0}, r"lam must be in \(0"),
             ({"center": 1}, "center must be True or False, got 1"),
+        ),
+    ),
+]
+
+
+def check_multitask(row, problem, result):
+    (T,) = row.args
+    (M, _), N = problem.heads.shape, len(problem.phi)
+    assert result.checkpoints[-1] == T
+    assert result.regret.shape == result.value.shape == result.checkpoints.shape
+    assert np.isfinite(result.regret).all()
+    assert result.pulls.sum() == M * T
+    assert result.chosen.dtype == np.int64
+    assert result.chosen.sum() == T
+    assert result.loss.shape == result.chosen.shape == (N,)
+
+
+ROWS += [
+    Row(
+        "linear.bandits.gfucb",
+        lambda: multitask_linear_bandits(3, 4, k=2, X=3, A=3, rng=np.random.default_rng(2)),
+        args=(100,),
+        result=MultitaskResult,
+        check=check_multitask,
+        errors=(
+            *STEPS,
+            *RNG,
+            *DELTA,
+            *SCALE,
+            *LAM,
+            ({"sigma": -1.0}, "sigma must be in"),
+            ({"tol": 1.5}, r"tol must be in \[0, 1\]"),
+            ({"c": 1e308}, "makes the radius"),
         ),
     ),
 ]
