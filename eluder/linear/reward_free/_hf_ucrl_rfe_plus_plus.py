@@ -26,8 +26,9 @@ goals "state s at stage h"; U is a finite set of models, or, where none is given
 of level 0 and the ends of its axes that are in the current ellipsoids (the nearest if none is), which is a
 local search and not the maximum. The policy is found backward, by the largest V_hat or by the largest value,
 whichever of the two is better: nor is this the maximum over all policies, for later actions change V_tilde.
-Constants from memory, not confirmed. Values are cut off at 0 too. `c` multiplies beta everywhere, but not its
-term sqrt(lam) B in the definition of U, or else no model would be in U before the first episode.
+The constants are those of the second author's thesis (Weitong Zhang, Theorem 2.6.3), where M is not rounded
+up and ln(gamma^2 / alpha) not cut off at 0. Values are cut off at 0 too. `c` multiplies beta everywhere, but
+not its term sqrt(lam) B in the definition of U, or else no model would be in U before the first episode.
 """
 
 import math

@@ -16,7 +16,8 @@ Pseudo-code, in our names; psi_f(s, a) = sum_{s'} phi(s' | s, a) f(s') and |x| =
 with Lambda = lam I at first, lam = 1 / B^2 and beta = H sqrt(d ln(3 (1 + K H^3 B^2) / delta)) + 1.
 
 Guarantee: with probability at least 1 - delta, O~(H^5 d^2 / eps^2) episodes are enough for plans that lose at
-most eps for every reward at once.
+most eps for every reward at once. Algorithm and constants are confirmed by the first author's thesis (Weitong
+Zhang, University of California, Los Angeles; Theorem 2.4.3).
 
 Deviations from the paper: values are cut off at H - h instead of H (the reward left). The maximum over f is
 exact, over the corners of the box (``inner="exact"``), or a local one (``inner="ascent"``); the paper relaxes
@@ -142,7 +143,7 @@ GUARANTEES = (
         ),
         setting="reward-free",
         statement="after O~(H^5 d^2 / eps^2) episodes plans lose at most eps for all rewards at once, with "
-        "probability 1 - delta; the exponent is that of the loss",
+        "probability 1 - delta (Theorem 2.4.3 of a thesis); the exponent is that of the loss",
         assumptions="linear mixture MDP with one mixture for all stages, |psi_V| <= 1 for V in [0, 1], "
         "|theta| <= B, rewards in [0, 1]",
         exponent=-0.5,

@@ -25,11 +25,14 @@ with lam = 1 / B^2 for all three and, with l = ln(48 K^2 H^2 / delta),
     beta_check = 8 d sqrt(ln(1 + K H / lam) l) + 4 sqrt(d) l + sqrt(lam) B
     beta_2     = 8 H^2 sqrt(d ln(1 + K H / lam) l) + 4 H^2 l + sqrt(lam) B
 
-Guarantee: with probability at least 1 - delta, O~(H^4 d (H + d) / eps^2) episodes are enough for plans that
-lose at most eps for every reward at once.
+where theta_w and theta_2 are those of the episode's start, as the plan is.
 
-Deviations from the paper: values are cut off at H - h instead of H (the reward left). theta_w and theta_2 are
-those of the episode's start, as the plan is. The maximum over f as in `ucrl_rfe`. `c` multiplies the radii.
+Guarantee: with probability at least 1 - delta, O~(H^4 d (H + d) / eps^2) episodes are enough for plans that
+lose at most eps for every reward at once. Algorithm and radii are confirmed by the first author's thesis
+(Theorem 2.5.1, which has B^2 for 1 / lam and 1 for sqrt(lam) B).
+
+Deviations from the paper: values are cut off at H - h instead of H (the reward left). The maximum over f as
+in `ucrl_rfe`. `c` multiplies the radii.
 """
 
 import math
@@ -158,7 +161,7 @@ GUARANTEES = (
         paper=HOEFFDING[0].paper,
         setting="reward-free",
         statement="after O~(H^4 d (H + d) / eps^2) episodes plans lose at most eps for all rewards at once, "
-        "with probability 1 - delta; the exponent is that of the loss",
+        "with probability 1 - delta (Theorem 2.5.1 of a thesis); the exponent is that of the loss",
         assumptions=HOEFFDING[0].assumptions,
         exponent=-0.5,
     ),
