@@ -4,12 +4,12 @@ A loop asks `Run` for its steps and tells it what it did; nothing here chooses a
 parameter::
 
     with Run("sac", env, steps, config, seeds, ...) as run:
-        run.keep(actor=actor, replay=replay, ...)      # what a checkpoint holds; filled here if a run is
-        resumed for t in run:
-            action = ...                               # act, on run.observations()
+        run.keep(actor=actor, replay=replay, ...)  # what a checkpoint holds; filled if a run is resumed
+        for t in run:
+            action = ...                           # act, on run.observations()
             action, step = run.step(action)
-            run.metrics = ...                          # learn
-            run.after(t, act)                          # evaluate, log and save when they are due
+            run.metrics = ...                      # learn
+            run.after(t, act)                      # evaluate, log and save what is due
 
 The folder of a run holds ``run.json`` (what was asked for), ``log.jsonl`` (metrics and finished episodes),
 ``evaluations.csv`` and ``checkpoints/``. A run that is resumed cuts the logs back to its checkpoint, so that

@@ -3,15 +3,15 @@
 Ren, Li, Ding, Pan & Dong (2021), Probabilistic mixture-of-experts for efficient deep reinforcement learning,
 arXiv:2104.09122.
 
-The policy is a mixture, pi(a|s) = sum_k w_k(s) pi_k(a|s), of K squashed Gaussians. Pseudo-code of one
-update::
+The policy is a mixture, pi(a|s) = sum_k w_k(s) pi_k(a|s), of K squashed Gaussians. One update::
 
-    k' ~ w(s'), a' ~ pi_k'(.|s');  y = r + gamma (1 - terminated) [min_i Qbar_i(s', a') - alpha ln
-    pi_k'(a'|s')] critics   1/2 sum_i mean (Q_i(s, a) - y)^2
+    k' ~ w(s');  a' ~ pi_k'(.|s')
+    y = r + gamma (1 - terminated) [min_i Qbar_i(s', a') - alpha ln pi_k'(a'|s')]
+    critics   1/2 sum_i mean (Q_i(s, a) - y)^2
     b_k ~ pi_k(.|s) for every k;  k* = argmax_k min_i Q_i(s, b_k);  v = one-hot of k*
-    gate      mean |w(s) - v|^2                                               frequency loss
-    experts   mean [alpha ln pi_k*(b_k*|s) - min_i Q_i(s, b_k*)]              best expert; or the sum over
-    all k temperature and targets as in SAC, with ln pi_k*(b_k*|s)
+    gate      mean |w(s) - v|^2                                      frequency loss
+    experts   mean [alpha ln pi_k*(b_k*|s) - min_i Q_i(s, b_k*)]     the best one; or the sum over all k
+    temperature and targets as in SAC, with ln pi_k*(b_k*|s)
 
 The frequency loss has the gradient 2 (w - v), whose mean over the draws is 2 (w - f) with f_k the probability
 that expert k is the best one: no gradient through the choice of an expert is needed.
@@ -21,8 +21,7 @@ Guarantee
 
 Deviations from the paper
     - Log-densities in target, policy and temperature are those of the chosen expert, as in the co-author's
-    public code; of the
-      mixture they would be another algorithm.
+      public code; of the mixture they would be another algorithm.
     - The deterministic action is the mode of the likeliest expert; that code draws the expert.
     - K = 4, widths and step sizes of SAC here; the rewards are not normalised by batch, as that code does.
 """

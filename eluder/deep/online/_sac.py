@@ -22,7 +22,7 @@ Guarantee
 
 Deviations from the paper
     - The temperature is learnt through its logarithm, as every public code does; the paper's equation 18 has
-    alpha itself.
+      alpha itself.
     - Episodes that end by a time limit go on in the value (`terminated` alone cuts it).
     - The actor with more than two critics and `num_sampled` set follows the mean of all critics, as in REDQ.
 """
