@@ -11,14 +11,13 @@ One critic learns a Gaussian of the soft return, N(Q, sigma^2). Pseudo-code of o
     every second update: actor mean [alpha ln pi(b|s) - Q(s, b)], temperature as in SAC, all targets
     e = 0.1
 
-Guarantee
-    None for networks. The tests hold the learnt mean and standard deviation against the closed form of a
-    linear problem with Gaussian noise.
+Guarantee: none for networks. The tests hold the learnt mean and standard deviation against the closed form of a
+linear problem with Gaussian noise.
 
-Deviations from the paper
-    - e, and the cut of z, are those of the authors' public code; the paper's equations have neither.
-    - The networks are those of the comparison in arXiv:2310.05858 (three layers of 256), and so is b = 20.
-    - The actor's gradient is computed only where it is used, at every second update.
+Deviations from the paper:
+- e, and the cut of z, are those of the authors' public code; the paper's equations have neither.
+- The networks are those of the comparison in arXiv:2310.05858 (three layers of 256), and so is b = 20.
+- The actor's gradient is computed only where it is used, at every second update.
 """
 
 from collections.abc import Callable, Sequence

@@ -17,18 +17,17 @@ The critics learn a Gaussian of the soft return, N(Q_i, sigma_i^2), i = 1, 2. Ps
     every second update: actor mean [alpha ln pi(b|s) - min_i Q_i(s, b)],
                          temperature as in SAC, all targets
 
-Guarantee
-    None for networks. The tests hold the learnt mean and standard deviation against the closed form of a
-    linear problem with Gaussian noise.
+Guarantee: none for networks. The tests hold the learnt mean and standard deviation against the closed form of a
+linear problem with Gaussian noise.
 
-Deviations from the paper
-    - The next action is drawn by the target policy, as in the authors' public code (GOPS).
-    - b and omega begin with the values of the first batch.
-    - ``loss="huber"`` is the later form of the public code, of July 2025, not the paper's: see
-      `huber_gradient`.
-    - The actor's gradient is computed only where it is used, at every second update.
-    - The paper's protocol is 20 environment steps per update: ``num_envs=20, utd=0.05``. The default here is
-      one.
+Deviations from the paper:
+- The next action is drawn by the target policy, as in the authors' public code (GOPS).
+- b and omega begin with the values of the first batch.
+- ``loss="huber"`` is the later form of the public code, of July 2025, not the paper's: see
+  `huber_gradient`.
+- The actor's gradient is computed only where it is used, at every second update.
+- The paper's protocol is 20 environment steps per update: ``num_envs=20, utd=0.05``. The default here is
+  one.
 """
 
 from collections.abc import Callable, Sequence

@@ -16,14 +16,13 @@ The policy is a mixture, pi(a|s) = sum_k w_k(s) pi_k(a|s), of K squashed Gaussia
 The frequency loss has the gradient 2 (w - v), whose mean over the draws is 2 (w - f) with f_k the probability
 that expert k is the best one: no gradient through the choice of an expert is needed.
 
-Guarantee
-    None for networks. The tests hold the gate of a one-step problem against f by quadrature.
+Guarantee: none for networks. The tests hold the gate of a one-step problem against f by quadrature.
 
-Deviations from the paper
-    - Log-densities in target, policy and temperature are those of the chosen expert, as in the co-author's
-      public code; of the mixture they would be another algorithm.
-    - The deterministic action is the mode of the likeliest expert; that code draws the expert.
-    - K = 4, widths and step sizes of SAC here; the rewards are not normalised by batch, as that code does.
+Deviations from the paper:
+- Log-densities in target, policy and temperature are those of the chosen expert, as in the co-author's
+  public code; of the mixture they would be another algorithm.
+- The deterministic action is the mode of the likeliest expert; that code draws the expert.
+- K = 4, widths and step sizes of SAC here; the rewards are not normalised by batch, as that code does.
 """
 
 from collections.abc import Callable, Sequence

@@ -16,15 +16,14 @@ Pseudo-code, N seeds side by side::
             temperature  -ln alpha mean [ln pi(b|s) + Hbar],  Hbar = -dim A
             Qbar <- (1 - tau) Qbar + tau Q
 
-Guarantee
-    None for networks. With exact evaluation and improvement soft policy iteration converges to the optimal
-    soft policy (Theorem 1 of arXiv:1801.01290); the tests hold the critics against soft dynamic programming.
+Guarantee: none for networks. With exact evaluation and improvement soft policy iteration converges to the optimal
+soft policy (Theorem 1 of arXiv:1801.01290); the tests hold the critics against soft dynamic programming.
 
-Deviations from the paper
-    - The temperature is learnt through its logarithm, as every public code does; the paper's equation 18 has
-      alpha itself.
-    - Episodes that end by a time limit go on in the value (`terminated` alone cuts it).
-    - The actor with more than two critics and `num_sampled` set follows the mean of all critics, as in REDQ.
+Deviations from the paper:
+- The temperature is learnt through its logarithm, as every public code does; the paper's equation 18 has
+  alpha itself.
+- Episodes that end by a time limit go on in the value (`terminated` alone cuts it).
+- The actor with more than two critics and `num_sampled` set follows the mean of all critics, as in REDQ.
 """
 
 from collections.abc import Callable, Sequence
