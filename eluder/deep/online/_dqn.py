@@ -13,7 +13,7 @@ Pseudo-code, N seeds side by side; theta_k(s, a) are the Z quantiles, Q their me
             (s, a, r, s') ~ store                        r = sum_{i<n} gamma^i r_i,  s' n steps later
             a' = argmax_a' Qbar(s', a')                  double: argmax_a' Q(s', a')
             y_j = r + gamma^n (1 - terminated) thetabar_j(s', a')
-            Z = 1:  mean huber(y - Q(s, a))
+            Z = 1:  mean huber(y - Q(s, a)), without bound on its square part unless kappa is given
             Z > 1:  mean sum_k 1/Z sum_j |tau_k - 1{u_kj < 0}| huber(u_kj) / kappa,
                     u_kj = y_j - theta_k(s, a),  tau_k = (k + 1/2) / Z
             every target_every updates:  thetabar <- (1 - tau) thetabar + tau theta
@@ -26,6 +26,8 @@ Deviations from the paper
     - Vectors are observed, by a perceptron: no frames, no convolutions, no clipping of rewards; lives are no
     ends. The defaults are ours; the fields say what the papers have.
     - Adam instead of RMSProp, as in QR-DQN.
+    - Squared errors unless `kappa` says from where they are linear: with rewards that are not clipped, the
+    Huber loss of Mnih et al. (kappa = 1) may let values rise without bound, as on CartPole.
     - Episodes that end by a time limit go on in the value (`terminated` alone cuts it).
     - Evaluation is greedy; the papers keep an epsilon of 0.05 or less.
     - The streams of the duelling network part after all hidden layers but one; gradients that enter the
@@ -33,6 +35,7 @@ Deviations from the paper
     - Targets of n > 1 steps are not corrected for the policy that took them.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,9 +76,11 @@ class DQNConfig:
         Whether value and advantages have streams of their own, each with the last of the hidden layers.
     num_quantiles : int
         Quantiles of the return, 200 in QR-DQN; 0 learns the mean.
-    kappa : float
-        Where Huber's loss becomes linear. Noise beyond it is not averaged: the minimum lies between mean and
-        median.
+    kappa : float or None
+        Where Huber's loss becomes linear, 1 in the papers; None is 1 for quantiles and the squared error for
+        the mean. Beyond `kappa` errors count by their sign alone, and the mean becomes a median: where a few
+        large falls stand against many small gains, as at the end of an episode that lasts, values rise
+        without bound.
     n_step : int
         Rewards in a target.
     gamma : float
@@ -112,7 +117,7 @@ class DQNConfig:
     double: bool = True
     duelling: bool = False
     num_quantiles: int = 0
-    kappa: float = 1.0
+    kappa: float | None = None
     n_step: int = 1
     gamma: float = 0.99
     lr: float = 5e-4
@@ -129,8 +134,10 @@ class DQNConfig:
     fused: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("kappa", "lr", "adam_eps"):
+        for name in ("lr", "adam_eps"):
             checks.number(name, getattr(self, name), 0.0, open_low=True)
+        if self.kappa is not None:
+            checks.number("kappa", self.kappa, 0.0, open_low=True)
         checks.number("gamma", self.gamma, 0.0, 1.0)
         checks.number("tau", self.tau, 0.0, 1.0, open_low=True)
         checks.number("utd", self.utd, 0.0)
@@ -236,6 +243,13 @@ def quantile_gradient(quantiles: Tensor, target: Tensor, kappa: float) -> Tensor
     return (weight * u.clamp(-kappa, kappa)).mean(dim=-1) / (-kappa * B)
 
 
+def linear_from(config: DQNConfig) -> float:
+    """Return where the loss becomes linear; the squared error never does."""
+    if config.kappa is None:
+        return 1.0 if config.num_quantiles else math.inf
+    return config.kappa
+
+
 def taken(quantiles: Tensor, action: Tensor) -> Tensor:
     """Return the quantiles of one action each: (N, B, A, Z) and (N, B) to (N, B, Z)."""
     index = action[..., None, None].expand(*action.shape, 1, quantiles.shape[-1])
@@ -316,7 +330,7 @@ def make_update(
 def q_gradient(online: Parameters, config: DQNConfig, A: int) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
     """Return what adds the gradient of the loss: (obs, action, y) to the quantiles of the action, (N, B,
     Z)."""
-    kappa, mean = config.kappa, config.num_quantiles == 0
+    kappa, mean = linear_from(config), config.num_quantiles == 0
 
     def by_autograd(obs: Tensor, action: Tensor, y: Tensor) -> Tensor:
         q = taken(forward(online, config, A, obs, learn=True), action)
@@ -395,6 +409,7 @@ def dqn(
 
     Examples
     --------
+    >>> import numpy as np
     >>> short = DQNConfig(hidden=(16,), batch_size=8, warmup=50)
     >>> result = dqn("CartPole-v1", 60, config=short, schedule=Schedule(episodes=1))
     >>> result.returns.shape, result.policy(np.zeros((1, 5, 4))).shape

@@ -37,7 +37,7 @@ from tests.deep.probes import Constant, Forever, Identity, TwoStep
 QUIET = Schedule(evaluate_every=0, episodes=1, log_every=0)
 KINDS = [
     {"double": False},
-    {"double": True},
+    {"double": True, "kappa": 1.0},
     {"duelling": True},
     {"num_quantiles": 5, "double": False},
     {"num_quantiles": 5, "duelling": True, "kappa": 0.3},
@@ -111,7 +111,7 @@ def naive_loss(nets, config, A, b, n):
         best = max(range(A), key=lambda a: float(judge[a].mean()))
         y = [float(b.reward[n, i] + b.discount[n, i] * z) for z in target[best]]
         theta = naive_quantiles(nets.online, config, A, n, b.obs[n, i])[int(b.action[n, i])]
-        k = config.kappa
+        k = config.kappa or (1.0 if config.num_quantiles else 1e9)
 
         def size(u, k=k):
             return 0.5 * u**2 if abs(float(u)) <= k else k * (abs(u) - 0.5 * k)
