@@ -14,9 +14,9 @@ from numpy.typing import ArrayLike
 
 from eluder.core import checks
 from eluder.core.bandits import BERNOULLI, GAUSSIAN, MAX_MEAN, Ledger, draw, ledger, record
-from eluder.core.kernels import kernel
+from eluder.core.kernels import kernel, sample
 from eluder.core.results import BanditResult
-from eluder.core.types import Array
+from eluder.core.types import Array, IntArray
 
 __all__ = [
     "LinearBandit",
@@ -24,6 +24,7 @@ __all__ = [
     "linear_ledger",
     "linear_means",
     "linear_result",
+    "next_arms",
     "play_linear",
     "subgaussian_scale",
 ]
@@ -83,7 +84,7 @@ class LinearBandit(_LinearBandit):
         phi = checks.finite("phi", phi, (None, None), -MAX_MEAN, MAX_MEAN)
         A, d = phi.shape
         theta = checks.finite("theta", theta, (d,), -MAX_MEAN, MAX_MEAN)
-        code, law = _code("link", link, dict(zip(LINKS, range(2), strict=True))), _code("law", law, LAWS)
+        code, law = coded("link", link, dict(zip(LINKS, range(2), strict=True))), coded("law", law, LAWS)
         wide = np.full(A, sigma, dtype=np.float64) if np.ndim(sigma) == 0 else sigma
         sigma = checks.finite("sigma", wide, (A,), 0.0, MAX_MEAN)
         bandit = super().__new__(cls, phi, theta, code, law, sigma)
@@ -100,7 +101,8 @@ class LinearBandit(_LinearBandit):
         return cls(*iterable)  # so that _replace checks as well
 
 
-def _code(name: str, value: str | int, known: dict[str, int]) -> int:
+def coded(name: str, value: str | int, known: dict[str, int]) -> int:
+    """Return the code of a named choice; a code stays as it is."""
     if isinstance(value, str) and value in known:
         return known[value]
     if isinstance(value, int | np.integer) and not isinstance(value, bool) and value in known.values():
@@ -189,13 +191,22 @@ class LinearLedger(NamedTuple):
         Of the arms played.
     means : ndarray, shape (A,)
         Mean reward of each arm.
+    best : Ledger
+        Of the best arm of each context that came; not used with one context.
+    mu : ndarray, shape (X,)
+        Probabilities of the contexts. Each has the same number of arms, one after the other.
+    top : ndarray of int, shape (X,)
+        The best arm of each context.
     """
 
     played: Ledger
     means: Array
+    best: Ledger
+    mu: Array
+    top: IntArray
 
 
-def linear_ledger(bandit: LinearBandit, T: int) -> LinearLedger:
+def linear_ledger(bandit: LinearBandit, T: int, mu: Array | None = None) -> LinearLedger:
     """Open the books of a run of T rounds.
 
     Parameters
@@ -204,6 +215,8 @@ def linear_ledger(bandit: LinearBandit, T: int) -> LinearLedger:
         The problem.
     T : int
         Number of rounds.
+    mu : ndarray, shape (X,), optional
+        Probabilities of contexts, among which the arms are divided evenly; by default there is one.
 
     Returns
     -------
@@ -215,18 +228,34 @@ def linear_ledger(bandit: LinearBandit, T: int) -> LinearLedger:
     >>> linear_ledger(LinearBandit([[1, 0], [1, 1]], [0.5, -0.5]), 1000).means
     array([0.5, 0. ])
     """
-    return LinearLedger(ledger(bandit.phi.shape[0], T), linear_means(bandit))
+    mu, means = np.ones(1) if mu is None else mu, linear_means(bandit)
+    by_context = means.reshape(mu.size, -1)
+    top = by_context.argmax(axis=1) + by_context.shape[1] * np.arange(mu.size)
+    return LinearLedger(ledger(means.size, T), means, ledger(means.size, T), mu, top)
+
+
+@kernel
+def next_arms(books: LinearLedger, rng: np.random.Generator) -> tuple[int, int]:
+    """Draw a context and return the range of its arms, last + 1; nothing is drawn where there is one."""
+    X = books.mu.size
+    if X == 1:
+        return 0, books.means.size
+    x, A = sample(books.mu, rng), books.means.size // X
+    return x * A, (x + 1) * A
 
 
 @kernel
 def play_linear(bandit: LinearBandit, books: LinearLedger, t: int, a: int, rng: np.random.Generator) -> float:
     """Play arm `a` in round t and return its reward; `books` get what is measured."""
     record(books.played, t, a, books.means[a])  # measurement
+    if books.mu.size > 1:
+        best = books.top[a // (books.means.size // books.mu.size)]
+        record(books.best, t, best, books.means[best])  # measurement
     return draw(bandit.law, books.means[a], bandit.sigma[a], rng)
 
 
 def linear_result(books: LinearLedger) -> BanditResult:
-    """Close the books: the regret against the arm with the best mean.
+    """Close the books: the regret against the arm with the best mean, in each context that came.
 
     Parameters
     ----------
@@ -236,7 +265,8 @@ def linear_result(books: LinearLedger) -> BanditResult:
     Returns
     -------
     BanditResult
-        Entry n of its regret is ``sum_{t < n} (max_a means(a) - means(a_t))``: no noise of rewards in it.
+        Entry n of its regret is ``sum_{t < n} (max_a means(a) - means(a_t))``, with the maximum over the arms
+        of the context: no noise of rewards in it. With contexts `pulls` are summed over them.
 
     Examples
     --------
@@ -246,6 +276,7 @@ def linear_result(books: LinearLedger) -> BanditResult:
     >>> linear_result(books).regret
     array([0.5])
     """
-    played = books.played
-    regret = books.means.max() * played.checkpoints - played.value
-    return BanditResult(played.checkpoints, regret, played.pulls, played.value)
+    played, X = books.played, books.mu.size
+    best = books.means.max() * played.checkpoints if X == 1 else books.best.value
+    pulls = played.pulls.reshape(X, -1).sum(axis=0)
+    return BanditResult(played.checkpoints, best - played.value, pulls, played.value)

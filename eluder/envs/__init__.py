@@ -41,6 +41,7 @@ from eluder.envs._garnet import garnet
 from eluder.envs._gridworld import four_rooms, grid, gridworld, n_room
 from eluder.envs._inventory import inventory
 from eluder.envs._linear_bandits import (
+    contextual_linear_bandit,
     hypercube_bandit,
     linear_bandit,
     logistic_linear_bandit,
@@ -85,6 +86,7 @@ __all__ = [
     "chain",
     "combination_lock",
     "contextual_bandit",
+    "contextual_linear_bandit",
     "cyclic_dueling_bandit",
     "deep_sea",
     "dueling_bandit",

@@ -1,4 +1,4 @@
-"""Linear bandits: tables of your own, random ones, the hypercube of the lower bound, logistic means."""
+"""Linear bandits: tables of your own, random ones, the hypercube of a lower bound, logistic, contexts."""
 
 import math
 
@@ -6,10 +6,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from eluder.core import checks
+from eluder.core.contextual_linear_bandits import ContextualLinearBandit
 from eluder.core.linear_bandits import LinearBandit
 from eluder.core.types import Array
 
-__all__ = ["hypercube_bandit", "linear_bandit", "logistic_linear_bandit", "random_linear_bandit"]
+__all__ = [
+    "contextual_linear_bandit",
+    "hypercube_bandit",
+    "linear_bandit",
+    "logistic_linear_bandit",
+    "random_linear_bandit",
+]
 
 
 def linear_bandit(
@@ -159,6 +166,57 @@ def logistic_linear_bandit(A: int, d: int, *, S: float = 3.0, rng: np.random.Gen
     A, d, S = checks.integer("A", A), checks.integer("d", d), checks.number("S", S, 0.0, 500.0)
     g = checks.generator(rng)
     return LinearBandit(_sphere(g, A, d), S * _sphere(g, 1, d)[0], "logistic", "bernoulli")
+
+
+def contextual_linear_bandit(
+    X: int,
+    A: int,
+    d: int,
+    *,
+    link: str = "identity",
+    S: float = 1.0,
+    sigma: float = 1.0,
+    rng: np.random.Generator,
+) -> ContextualLinearBandit:
+    """Return a linear bandit whose set of arms changes from round to round.
+
+    Parameters
+    ----------
+    X : int
+        Number of contexts, equally likely.
+    A, d : int
+        Numbers of arms in each, and of features.
+    link : {"identity", "logistic"}, default="identity"
+        Means linear in the features and Gaussian rewards, or linear log-odds and rewards 0 or 1.
+    S : float, default=1.0
+        Norm of the parameter.
+    sigma : float, default=1.0
+        Standard deviation of the Gaussian noise; not used with the logistic link.
+    rng : numpy.random.Generator
+        Draws arms and the direction of the parameter, uniform on the unit sphere.
+
+    Returns
+    -------
+    ContextualLinearBandit
+        The problem; tables of your own go to `ContextualLinearBandit` itself.
+
+    Raises
+    ------
+    ValueError
+        If a number is outside its range, `link` is unknown or `rng` is not a Generator.
+
+    Examples
+    --------
+    >>> contextual_linear_bandit(50, 5, 3, rng=np.random.default_rng(0)).phi.shape
+    (50, 5, 3)
+    """
+    X, A, d = checks.integer("X", X), checks.integer("A", A), checks.integer("d", d)
+    S = checks.number("S", S, 0.0, 500.0)
+    sigma = checks.number("sigma", sigma, 0.0, 1e6)
+    g = checks.generator(rng)
+    phi, theta = _sphere(g, X * A, d).reshape(X, A, d), S * _sphere(g, 1, d)[0]
+    law = "bernoulli" if link == "logistic" else "gaussian"
+    return ContextualLinearBandit(phi, theta, None, link, law, sigma)
 
 
 def _sphere(rng: np.random.Generator, n: int, d: int) -> Array:

@@ -193,7 +193,7 @@ def _dynlin_ucb(
     t, m, d = 0, 0, R.phi.shape[1]
     while t < T:
         m += 1
-        a = choose(R, c * radius(known, U, d, t, R.lam, delta))
+        a = choose(R, c * radius(known, U, d, t, R.lam, delta), 0, R.y.size)
 
         # act
         rounds, reward = 1 + epoch_rounds(m, known.rho), 0.0

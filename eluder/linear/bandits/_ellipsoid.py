@@ -13,10 +13,10 @@ def radius(lam: float, S: float, sigma: float, log_det: float, delta: float) -> 
 
 
 @kernel
-def choose(R: Ridge, rad: float) -> int:
-    """Return the arm with the largest index ``y + rad sqrt(width)``."""
-    best, top = 0, -math.inf
-    for a in range(R.y.size):
+def choose(R: Ridge, rad: float, low: int, high: int) -> int:
+    """Return the arm in ``low, ..., high - 1`` with the largest index ``y + rad sqrt(width)``."""
+    best, top = low, -math.inf
+    for a in range(low, high):
         index = R.y[a] + rad * math.sqrt(max(R.width[a], 0.0))
         if index > top:
             best, top = a, index

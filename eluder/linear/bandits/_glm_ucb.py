@@ -4,6 +4,7 @@ Pseudo-code (Li, Lu & Zhou, algorithm 1), in our names; `mu` is the link, kappa 
 
     V = lam I
     for t = 0, ..., T-1:
+        observe the context: a is one of its arms
         if t < tau: a = uniform
         else:
             theta = maximum-likelihood estimate, |theta| <= S
@@ -32,16 +33,21 @@ import math
 import numpy as np
 
 from eluder.core import checks
+from eluder.core.contextual_linear_bandits import (
+    ContextualLinearBandit,
+    contextual_linear_ledger,
+    flattened,
+    linear_problem,
+)
 from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.kernels import dot, kernel
 from eluder.core.linear_bandits import (
     IDENTITY,
     LinearBandit,
     LinearLedger,
-    linear_ledger,
     linear_result,
+    next_arms,
     play_linear,
-    refuse_other_problems,
     subgaussian_scale,
 )
 from eluder.core.results import BanditResult
@@ -53,7 +59,7 @@ __all__ = ["glm_ucb"]
 
 
 def glm_ucb(
-    bandit: LinearBandit,
+    bandit: LinearBandit | ContextualLinearBandit,
     T: int,
     *,
     lam: float = 1.0,
@@ -70,7 +76,7 @@ def glm_ucb(
 
     Parameters
     ----------
-    bandit : LinearBandit
+    bandit : LinearBandit or ContextualLinearBandit
         The problem; the learner sees `phi`, `link` and rewards, never `theta`.
     T : int
         Number of rounds.
@@ -86,7 +92,8 @@ def glm_ucb(
     tau : int, default=0
         Rounds of uniform play at the beginning.
     switch : float, default=0.0
-        An arm is kept until the determinant has grown by more than ``1 + switch``; 0 chooses each round.
+        While the context stays, an arm is kept until the determinant has grown by more than
+        ``1 + switch``; 0 chooses each round.
     delta : float, default=0.05
         Probability of failure.
     c : float, default=1.0
@@ -102,7 +109,7 @@ def glm_ucb(
     Raises
     ------
     ValueError
-        If `bandit` is not a LinearBandit, or an argument is outside its range.
+        If `bandit` is no linear bandit, or an argument is outside its range.
 
     Notes
     -----
@@ -124,24 +131,24 @@ def glm_ucb(
     >>> int(glm_ucb(bandit, 1000, S=3.0, c=0.1, rng=np.random.default_rng(0)).pulls.argmax())
     1
     """
-    refuse_other_problems(bandit)
+    flat = flattened(linear_problem(bandit))
     T = checks.integer("T", T)
     lam = checks.number("lam", lam, 0.0, 1e100, open_low=True)
     S = checks.number("S", S, 0.0, 1e100, open_low=True)
-    sigma = checks.number("sigma", subgaussian_scale(bandit) if sigma is None else sigma, 0.0, 1e100)
+    sigma = checks.number("sigma", subgaussian_scale(flat) if sigma is None else sigma, 0.0, 1e100)
     if kappa is None:
-        L = float(np.sqrt((bandit.phi**2).sum(axis=1).max()))
-        kappa = smallest_slope(bandit.link, min(L * S, 200.0))
+        L = float(np.sqrt((flat.phi**2).sum(axis=1).max()))
+        kappa = smallest_slope(flat.link, min(L * S, 200.0))
     kappa = checks.number("kappa", kappa, 0.0, 1e100, open_low=True)
     tau = checks.integer("tau", tau, 0)
     switch = checks.number("switch", switch, 0.0)
     delta = checks.failure_probability("delta", delta)
     c = checks.number("c", c, 0.0)
-    books = linear_ledger(bandit, T)
-    model = likelihood(bandit.phi.shape[1], bandit.link, kappa * lam, S)
+    books = contextual_linear_ledger(bandit, T)
+    model = likelihood(flat.phi.shape[1], flat.link, kappa * lam, S)
     ratio = sigma / kappa
-    R = ridge(bandit.phi, lam)
-    _glm_ucb(bandit, T, S, ratio, tau, switch, delta, c, model, R, books, checks.generator(rng))
+    R = ridge(flat.phi, lam)
+    _glm_ucb(flat, T, S, ratio, tau, switch, delta, c, model, R, books, checks.generator(rng))
     return linear_result(books)
 
 
@@ -203,17 +210,18 @@ def _glm_ucb(
     """Run T rounds; `model`, `R` and `books` in place."""
     A, k, total, a = R.y.size, 0, 0.0, 0
     for t in range(T):
-        if t <= tau or k == 0 or k * R.width[a] > switch:
+        low, high = next_arms(books, rng)
+        if t <= tau or k == 0 or a < low or a >= high or k * R.width[a] > switch:
             if k > 0:
                 absorb(R, a, float(k), total)
             k, total = 0, 0.0
             if t < tau:
-                a = int(rng.random() * A)
+                a = low + int(rng.random() * (high - low))
             else:
                 fit(model, R)
                 for b in range(A):
                     R.y[b] = dot(R.phi[b], model.theta)
-                a = choose(R, c * radius(R.lam, S, ratio, R.log_det[0], delta))
+                a = choose(R, c * radius(R.lam, S, ratio, R.log_det[0], delta), low, high)
 
         # act
         reward = play_linear(bandit, books, t, a, rng)

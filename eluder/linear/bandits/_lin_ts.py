@@ -4,6 +4,7 @@ Pseudo-code (Abeille & Lazaric, algorithm 1, Gaussian sampling), in our names::
 
     V = lam I,  theta = 0,  delta' = delta / (4 T)
     for t = 0, ..., T-1:
+        observe the context: a is one of its arms
         beta = c (sqrt(lam) S + sigma sqrt(2 ln(1 / delta') + ln det V / det(lam I)))
         eta ~ N(0, I),  sampled = theta + beta B eta  with  B B' = V^-1
         a = argmax_a <phi_a, sampled>
@@ -26,15 +27,20 @@ import math
 import numpy as np
 
 from eluder.core import checks
+from eluder.core.contextual_linear_bandits import (
+    ContextualLinearBandit,
+    contextual_linear_ledger,
+    flattened,
+    linear_problem,
+)
 from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.kernels import dot, kernel
 from eluder.core.linear_bandits import (
     LinearBandit,
     LinearLedger,
-    linear_ledger,
     linear_result,
+    next_arms,
     play_linear,
-    refuse_other_links,
     subgaussian_scale,
 )
 from eluder.core.results import BanditResult
@@ -46,7 +52,7 @@ __all__ = ["lin_ts"]
 
 
 def lin_ts(
-    bandit: LinearBandit,
+    bandit: LinearBandit | ContextualLinearBandit,
     T: int,
     *,
     lam: float = 1.0,
@@ -60,7 +66,7 @@ def lin_ts(
 
     Parameters
     ----------
-    bandit : LinearBandit
+    bandit : LinearBandit or ContextualLinearBandit
         The problem, with the identity as link; the learner sees `phi` and rewards, never `theta`.
     T : int
         Number of rounds.
@@ -85,7 +91,7 @@ def lin_ts(
     Raises
     ------
     ValueError
-        If `bandit` is not a LinearBandit with the identity as link, or an argument is outside its range.
+        If `bandit` is no linear bandit with the identity as link, or an argument is outside its range.
 
     Notes
     -----
@@ -105,15 +111,15 @@ def lin_ts(
     >>> int(lin_ts(bandit, 1000, c=0.2, rng=np.random.default_rng(0)).pulls.argmax())
     1
     """
-    refuse_other_links("lin_ts", bandit)
+    flat = flattened(linear_problem(bandit, "lin_ts"))
     T = checks.integer("T", T)
     lam = checks.number("lam", lam, 0.0, 1e100, open_low=True)
     S = checks.number("S", S, 0.0, 1e100)
-    sigma = checks.number("sigma", subgaussian_scale(bandit) if sigma is None else sigma, 0.0, 1e100)
+    sigma = checks.number("sigma", subgaussian_scale(flat) if sigma is None else sigma, 0.0, 1e100)
     delta = share_of_failure(checks.failure_probability("delta", delta), T)
     c = checks.number("c", c, 0.0)
-    books = linear_ledger(bandit, T)
-    _lin_ts(bandit, T, S, sigma, delta, c, ridge(bandit.phi, lam), books, checks.generator(rng))
+    books, R = contextual_linear_ledger(bandit, T), ridge(flat.phi, lam)
+    _lin_ts(flat, T, S, sigma, delta, c, R, books, checks.generator(rng))
     return linear_result(books)
 
 
@@ -159,15 +165,17 @@ def shrink_root(B: Array, x: Array, v: Array) -> None:
 
 
 @kernel
-def draw_index(R: Ridge, B: Array, beta: float, v: Array, z: Array, rng: np.random.Generator) -> int:
-    """Return the best arm for a parameter drawn around the estimate; v and z are work space."""
+def draw_index(
+    R: Ridge, B: Array, beta: float, v: Array, z: Array, low: int, high: int, rng: np.random.Generator
+) -> int:
+    """Return the best of the arms ``low, ..., high - 1`` for a drawn parameter; v and z are work space."""
     d = v.size
     for i in range(d):
         v[i] = rng.standard_normal()
     for i in range(d):
         z[i] = R.theta[i] + beta * dot(B[i], v)
-    best, top = 0, -math.inf
-    for a in range(R.y.size):
+    best, top = low, -math.inf
+    for a in range(low, high):
         index = dot(R.phi[a], z)
         if index > top:
             best, top = a, index
@@ -190,7 +198,9 @@ def _lin_ts(
     d = R.theta.size
     B, v, z = np.eye(d) / math.sqrt(R.lam), np.zeros(d), np.zeros(d)
     for t in range(T):
-        a = draw_index(R, B, c * radius(R.lam, S, sigma, R.log_det[0], delta), v, z, rng)
+        low, high = next_arms(books, rng)
+        beta = c * radius(R.lam, S, sigma, R.log_det[0], delta)
+        a = draw_index(R, B, beta, v, z, low, high, rng)
 
         # act
         reward = play_linear(bandit, books, t, a, rng)

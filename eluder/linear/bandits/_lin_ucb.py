@@ -4,7 +4,8 @@ Pseudo-code (the OFUL algorithm; `switch` is C of the rarely switching one), in 
 
     V = lam I,  theta = 0
     for t = 0, ..., T-1:
-        if det V > (1 + C) det V at the last choice, or t = 0:
+        observe the context: a is one of its arms
+        if det V > (1 + C) det V at the last choice, or the context is new, or t = 0:
             radius = c (sqrt(lam) S + sigma sqrt(2 ln(1 / delta) + ln det V / det(lam I)))
             a = argmax_a <phi_a, theta> + radius sqrt(phi_a' V^-1 phi_a)
         play a, observe a reward                                                        # act
@@ -27,15 +28,20 @@ when the arm is about to be chosen anew, with the sums of these k rewards.
 import numpy as np
 
 from eluder.core import checks
+from eluder.core.contextual_linear_bandits import (
+    ContextualLinearBandit,
+    contextual_linear_ledger,
+    flattened,
+    linear_problem,
+)
 from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.kernels import kernel
 from eluder.core.linear_bandits import (
     LinearBandit,
     LinearLedger,
-    linear_ledger,
     linear_result,
+    next_arms,
     play_linear,
-    refuse_other_links,
     subgaussian_scale,
 )
 from eluder.core.results import BanditResult
@@ -46,7 +52,7 @@ __all__ = ["lin_ucb"]
 
 
 def lin_ucb(
-    bandit: LinearBandit,
+    bandit: LinearBandit | ContextualLinearBandit,
     T: int,
     *,
     lam: float = 1.0,
@@ -61,7 +67,7 @@ def lin_ucb(
 
     Parameters
     ----------
-    bandit : LinearBandit
+    bandit : LinearBandit or ContextualLinearBandit
         The problem, with the identity as link; the learner sees `phi` and rewards, never `theta`.
     T : int
         Number of rounds.
@@ -72,7 +78,8 @@ def lin_ucb(
     sigma : float, optional
         Sub-Gaussian constant >= 0 of the noise; by default that of the bandit.
     switch : float, default=0.0
-        C >= 0: an arm is kept until the determinant has grown by more than ``1 + C``; 0 chooses each round.
+        C >= 0: while the context stays, an arm is kept until the determinant has grown by more than
+        ``1 + C``; 0 chooses each round.
     delta : float, default=0.05
         Probability of failure.
     c : float, default=1.0
@@ -88,7 +95,7 @@ def lin_ucb(
     Raises
     ------
     ValueError
-        If `bandit` is not a LinearBandit with the identity as link, or an argument is outside its range.
+        If `bandit` is no linear bandit with the identity as link, or an argument is outside its range.
 
     Notes
     -----
@@ -107,16 +114,16 @@ def lin_ucb(
     >>> int(lin_ucb(bandit, 1000, rng=np.random.default_rng(0)).pulls.argmax())
     1
     """
-    refuse_other_links("lin_ucb", bandit)
+    flat = flattened(linear_problem(bandit, "lin_ucb"))
     T = checks.integer("T", T)
     lam = checks.number("lam", lam, 0.0, 1e100, open_low=True)
     S = checks.number("S", S, 0.0, 1e100)
-    sigma = checks.number("sigma", subgaussian_scale(bandit) if sigma is None else sigma, 0.0, 1e100)
+    sigma = checks.number("sigma", subgaussian_scale(flat) if sigma is None else sigma, 0.0, 1e100)
     switch = checks.number("switch", switch, 0.0)
     delta = checks.failure_probability("delta", delta)
     c = checks.number("c", c, 0.0)
-    books = linear_ledger(bandit, T)
-    _lin_ucb(bandit, T, S, sigma, switch, delta, c, ridge(bandit.phi, lam), books, checks.generator(rng))
+    books, R = contextual_linear_ledger(bandit, T), ridge(flat.phi, lam)
+    _lin_ucb(flat, T, S, sigma, switch, delta, c, R, books, checks.generator(rng))
     return linear_result(books)
 
 
@@ -169,10 +176,11 @@ def _lin_ucb(
     """Run T rounds and return how often the arm was chosen; `R` and `books` in place."""
     choices, k, total, a = 0, 0, 0.0, 0
     for t in range(T):
-        if k == 0 or k * R.width[a] > switch:
+        low, high = next_arms(books, rng)
+        if k == 0 or a < low or a >= high or k * R.width[a] > switch:
             if k > 0:
                 absorb(R, a, float(k), total)
-            a = choose(R, c * radius(R.lam, S, sigma, R.log_det[0], delta))
+            a = choose(R, c * radius(R.lam, S, sigma, R.log_det[0], delta), low, high)
             choices, k, total = choices + 1, 0, 0.0
 
         # act

@@ -4,6 +4,7 @@ Pseudo-code (WeightedOFUL+, from memory), in our names; ``sigma_a`` is the noise
 
     V = lam I,  theta = 0
     for t = 0, ..., T-1:
+        observe the context: a is one of its arms
         radius = c (sqrt(lam) S + sqrt(2 ln(1 / delta) + ln det V / det(lam I)))
         a = argmax_a <phi_a, theta> + radius sqrt(phi_a' V^-1 phi_a)
         play a, observe a reward                                                        # act
@@ -32,15 +33,20 @@ from numpy.typing import ArrayLike
 
 from eluder.core import checks
 from eluder.core.bandits import BERNOULLI
+from eluder.core.contextual_linear_bandits import (
+    ContextualLinearBandit,
+    contextual_linear_ledger,
+    flattened,
+    linear_problem,
+)
 from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.kernels import kernel
 from eluder.core.linear_bandits import (
     LinearBandit,
     LinearLedger,
-    linear_ledger,
     linear_result,
+    next_arms,
     play_linear,
-    refuse_other_links,
 )
 from eluder.core.results import BanditResult
 from eluder.core.ridge import Ridge, absorb, ridge
@@ -51,7 +57,7 @@ __all__ = ["weighted_oful"]
 
 
 def weighted_oful(
-    bandit: LinearBandit,
+    bandit: LinearBandit | ContextualLinearBandit,
     T: int,
     *,
     lam: float = 1.0,
@@ -67,7 +73,7 @@ def weighted_oful(
 
     Parameters
     ----------
-    bandit : LinearBandit
+    bandit : LinearBandit or ContextualLinearBandit
         The problem, with the identity as link; the learner sees `phi` and rewards, never `theta`.
     T : int
         Number of rounds.
@@ -75,8 +81,8 @@ def weighted_oful(
         Weight > 0 of the ridge penalty.
     S : float, default=1.0
         Bound >= 0 on the norm of the parameter.
-    sigma : array_like, shape (A,), optional
-        Sub-Gaussian constant >= 0 of each arm's noise; by default those of the bandit.
+    sigma : array_like, shape (A,) or (X, A), optional
+        Sub-Gaussian constant >= 0 of each arm's noise, in each context; by default those of the bandit.
     alpha : float, optional
         Smallest deviation > 0 that a weight may have; by default `smallest_deviation`.
     gamma : float, optional
@@ -96,7 +102,7 @@ def weighted_oful(
     Raises
     ------
     ValueError
-        If `bandit` is not a LinearBandit with the identity as link, or an argument is outside its range.
+        If `bandit` is no linear bandit with the identity as link, or an argument is outside its range.
 
     Notes
     -----
@@ -118,22 +124,21 @@ def weighted_oful(
     >>> int(weighted_oful(bandit, 1000, rng=np.random.default_rng(0)).pulls.argmax())
     1
     """
-    refuse_other_links("weighted_oful", bandit)
+    flat = flattened(linear_problem(bandit, "weighted_oful"))
     T = checks.integer("T", T)
     lam = checks.number("lam", lam, 0.0, 1e100, open_low=True)
     S = checks.number("S", S, 0.0, 1e100)
-    A, d = bandit.phi.shape
-    known = np.full(A, 0.5) if bandit.law == BERNOULLI else bandit.sigma
-    noise = checks.finite("sigma", known if sigma is None else sigma, (A,), 0.0, 1e100)
-    largest = float(noise.max())
+    known = np.full(bandit.sigma.shape, 0.5) if bandit.law == BERNOULLI else bandit.sigma
+    noise = checks.finite("sigma", known if sigma is None else sigma, known.shape, 0.0, 1e100).reshape(-1)
+    largest, d = float(noise.max()), flat.phi.shape[1]
     alpha = smallest_deviation(largest, T) if alpha is None else alpha
     alpha = checks.number("alpha", alpha, 0.0, 1e100, open_low=True)
     gamma = checks.number("gamma", width_factor(largest, d) if gamma is None else gamma, 0.0, 1e100)
     delta = checks.failure_probability("delta", delta)
     c = checks.number("c", c, 0.0)
-    books = linear_ledger(bandit, T)
-    R, generator = ridge(bandit.phi, lam), checks.generator(rng)
-    _weighted_oful(bandit, T, S, noise, alpha, gamma, delta, c, R, books, generator)
+    books = contextual_linear_ledger(bandit, T)
+    R, generator = ridge(flat.phi, lam), checks.generator(rng)
+    _weighted_oful(flat, T, S, noise, alpha, gamma, delta, c, R, books, generator)
     return linear_result(books)
 
 
@@ -188,7 +193,8 @@ def _weighted_oful(
     """Run T rounds and return the bound on the regret; `R` and `books` in place."""
     variances, widths = 0.0, 0.0
     for t in range(T):
-        a = choose(R, c * radius(R.lam, S, 1.0, R.log_det[0], delta))
+        low, high = next_arms(books, rng)
+        a = choose(R, c * radius(R.lam, S, 1.0, R.log_det[0], delta), low, high)
 
         # act
         reward = play_linear(bandit, books, t, a, rng)

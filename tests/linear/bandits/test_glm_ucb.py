@@ -105,7 +105,7 @@ def furthest(bandit, T, ratio, S, delta, M, R, books, generator):
         worst = max(worst, math.sqrt(max(distance, 0.0)) / rad)
         for b in range(R.y.size):
             R.y[b] = (R.phi[b] * M.theta).sum()
-        a = _choose(R, rad)
+        a = _choose(R, rad, 0, R.y.size)
         absorb(R, a, 1.0, play_linear(bandit, books, t, a, generator))
         for i in range(d):
             for j in range(d):

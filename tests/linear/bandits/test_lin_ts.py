@@ -63,7 +63,7 @@ def test_draws_have_the_covariance_and_are_optimistic():
         _lin_ts.shrink_root(B, R.phi[a], v)
     beta, draws = 1.7, np.zeros((20_000, d))
     for draw in draws:
-        _lin_ts.draw_index(R, B, beta, v, z, g)
+        _lin_ts.draw_index(R, B, beta, v, z, 0, R.y.size, g)
         draw[:] = z
     np.testing.assert_allclose(draws.mean(axis=0), R.theta, atol=0.01)
     np.testing.assert_allclose(np.cov(draws.T), beta**2 * R.inverse, atol=0.03 * beta**2 * R.inverse.max())

@@ -81,7 +81,7 @@ def misses(bandit, T, lam, S, sigma, delta, runs, generator, R, books):
                 for j in range(d):
                     distance += e[i] * V[i, j] * e[j]
             out = out or distance > rad * rad
-            a = _choose(R, rad)
+            a = _choose(R, rad, 0, R.y.size)
             reward = play_linear(bandit, books, t, a, generator)
             absorb(R, a, 1.0, reward)
             for i in range(d):
