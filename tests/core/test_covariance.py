@@ -167,6 +167,7 @@ def test_terms_reach_their_accuracy():
         assert resampling_bias(gamma, 0.5, resampling_terms(gamma, eps)) <= eps
     assert resampling_terms(0.1, 0.1) == int(np.ceil(20 * np.log(100)))
     assert resampling_terms(1.0, 10.0) == 1
+    assert resampling_moment(0.25) == pytest.approx(17 / 3)
     assert resampling_bias(0.2, 0.5, 2) == pytest.approx(0.9**3 / 0.2)
 
 

@@ -50,9 +50,9 @@ def terms(gamma: float, num_samples: int) -> tuple[int, int]:
 def start(mdp: AdversarialMDP) -> tuple[Array, Array]:
     """Return the costs, 0 or infinite where an action is not available, and room for a policy, (H, S, A).
 
-    Refuses features longer than 1.
+    Refuses features longer than 1, of pairs that are not available as well: sums run over all.
     """
-    norm = np.linalg.norm(mdp.phi, axis=2) * mdp.mask
+    norm = np.linalg.norm(mdp.phi, axis=2)
     if norm.max() > 1 + 1e-9:
         s, a = np.unravel_index(int(np.argmax(norm > 1 + 1e-9)), norm.shape)
         raise ValueError(f"phi[{s}, {a}] has norm {norm[s, a]:.6g}, it must be at most 1")

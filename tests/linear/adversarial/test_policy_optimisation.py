@@ -19,7 +19,13 @@ from eluder.linear.adversarial import _dilated_exp_po as exp_module
 from eluder.linear.adversarial import _log_barrier_po as barrier_module
 from eluder.linear.adversarial import _magnitude_reduced_po as reduced_module
 from eluder.linear.adversarial import _mdp_linexp3 as linexp3_module
-from eluder.linear.adversarial import dilated_exp_po, log_barrier_po, magnitude_reduced_po, mdp_linexp3
+from eluder.linear.adversarial import (
+    dilated_exp_po,
+    log_barrier_po,
+    magnitude_reduced_po,
+    mdp_linexp3,
+    simulator_free_po,
+)
 from eluder.linear.adversarial._steps import bonuses, ratios
 from tests.linear.adversarial import naive_adversarial as naive
 
@@ -270,8 +276,15 @@ def test_regret_of_linexp3_is_below_its_bound(make):
         assert (result.pi >= share / 2 - 1e-12).all()
 
 
-def test_linexp3_assumes_the_best_case_where_lam_is_not_given():
-    mdp = problem(1, S=3, A=2, d=2, H=2)
+def test_defaults_of_linexp3_are_those_of_its_bound():
+    """Where `lam` is not given it is 1/d, the best case."""
+    mdp, K, module = problem(1, S=3, A=2, d=2, H=2), 50, linexp3_module
+    share = module.exploration(2, 2, 2, K, 0.3)
+    N = module.terms(2, K, share * 0.3)
+    options = {"explore": share, "num_terms": N, "eta": module.learning_rate(2, 2, K, share, 0.3, N)}
+    np.testing.assert_array_equal(
+        mdp_linexp3(mdp, K, lam=0.3, rng=rng()).regret, mdp_linexp3(mdp, K, **options, rng=rng()).regret
+    )
     np.testing.assert_array_equal(
         mdp_linexp3(mdp, 50, rng=rng()).regret, mdp_linexp3(mdp, 50, lam=0.5, rng=rng()).regret
     )
@@ -295,15 +308,16 @@ def test_learns_the_best_policy_of_fixed_losses(learner, options):
     assert 0 <= late < 0.35 * result.regret[0]
 
 
-@pytest.mark.parametrize("learner", [dilated_exp_po, log_barrier_po, magnitude_reduced_po, mdp_linexp3])
+@pytest.mark.parametrize(
+    "learner", [dilated_exp_po, log_barrier_po, magnitude_reduced_po, mdp_linexp3, simulator_free_po]
+)
 def test_refuses_features_that_are_too_long(learner):
     mdp = problem()._replace(mask=MASK)
-    phi = mdp.phi.copy()
-    phi[1, 1] *= 9.0  # not available
-    assert np.isfinite(learner(mdp._replace(phi=phi), 3, rng=rng()).regret).all()
-    phi[2, 1] *= 1.5 / np.linalg.norm(phi[2, 1])
-    with pytest.raises(ValueError, match=r"phi\[2, 1\] has norm 1.5, it must be at most 1"):
-        learner(mdp._replace(phi=phi), 3, rng=rng())
+    for pair in ((1, 1), (2, 1)):  # the first is not available
+        phi = mdp.phi.copy()
+        phi[pair] *= 1.5 / np.linalg.norm(phi[pair])
+        with pytest.raises(ValueError, match=rf"phi\[{pair[0]}, 1\] has norm 1.5, it must be at most 1"):
+            learner(mdp._replace(phi=phi), 3, rng=rng())
 
 
 @pytest.mark.parametrize("learner", [dilated_exp_po, log_barrier_po, magnitude_reduced_po, mdp_linexp3])

@@ -147,6 +147,14 @@ def test_smallest_problems_and_extreme_rates(eta, c):
                 np.testing.assert_allclose(result.regret, 0, atol=1e-9)
 
 
+def test_defaults_are_the_powers_of_the_budget():
+    mdp, K = adversarial_linear_mdp(3, 2, 2, 2, rng=rng()), 1000
+    options = {"window": 100, "eta": learning_rate(2, 100), "explore": K ** (-1 / 9), "cover": 32}
+    np.testing.assert_array_equal(
+        simulator_free_po(mdp, K, rng=rng()).regret, simulator_free_po(mdp, K, **options, rng=rng()).regret
+    )
+
+
 def test_defaults_for_small_budgets_and_refusals():
     mdp = adversarial_mdp(2, 2, 2, rng=rng())
     for K in (1, 2, 5):
