@@ -101,8 +101,9 @@ def check_fits(fit, fits):
         np.testing.assert_allclose(fit.theta[m], expected.theta, rtol=1e-7, atol=1e-10)
 
 
-def test_weighted_regressions_are_those_of_the_paper():
-    mdp, K, lam, c = problem(1), 40, 20.0, 0.004
+@pytest.mark.parametrize("c", [0.004, 0.03])  # only the floor of the variance, and what is above it
+def test_weighted_regressions_are_those_of_the_paper(c):
+    mdp, K, lam = problem(1), 40, 20.0
 
     def radii(k):
         args = (2, 3, k, lam, mdp.B, 0.05)
@@ -115,6 +116,8 @@ def test_weighted_regressions_are_those_of_the_paper():
     plus._ucrl_vtr_plus(*room(K), fit, square, mdp.phi[None], simulator(mixture_tables(mdp)), known, rng())
     check_fits(fit, fits[:3])
     check_fits(square, fits[3:])
+    weights = {round(weight, 9) for *_, weight in fits[0].rounds}
+    assert len(weights) == 1 if c < 0.01 else len(weights) > 30
 
 
 @pytest.mark.parametrize("lam", [0.5, 40.0])
