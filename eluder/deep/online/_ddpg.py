@@ -15,16 +15,15 @@ Pseudo-code, N seeds side by side; actions in [-1, 1], mu(s) = tanh of a percept
             actor        -mean Q(s, mu(s))
             mubar, Qbar <- (1 - tau) mubar, Qbar + tau mu, Q
 
-Guarantee
-    None for networks. The actor follows the deterministic policy gradient (Silver et al. 2014, Theorem 1) as
-    far as the critic's derivative in the action is right.
+Guarantee: none for networks. The actor follows the deterministic policy gradient (Silver et al. 2014, Theorem 1) as
+far as the critic's derivative in the action is right.
 
-Deviations from the paper
-    - No batch normalisation; `weight_decay` is 0 unless it is asked for (paper: 1e-2).
-    - The action enters the critic with the observation, not at its second layer.
-    - Uniform actions until the first update; the paper follows its policy from the start.
-    - Hidden layers are drawn as PyTorch draws biases and weights, the last ones as in the paper.
-    - Episodes that end by a time limit go on in the value (`terminated` alone cuts it).
+Deviations from the paper:
+- No batch normalisation; `weight_decay` is 0 unless it is asked for (paper: 1e-2).
+- The action enters the critic with the observation, not at its second layer.
+- Uniform actions until the first update; the paper follows its policy from the start.
+- Hidden layers are drawn as PyTorch draws biases and weights, the last ones as in the paper.
+- Episodes that end by a time limit go on in the value (`terminated` alone cuts it).
 """
 
 from collections.abc import Callable, Sequence

@@ -18,21 +18,20 @@ Pseudo-code, N seeds side by side; theta_k(s, a) are the Z quantiles, Q their me
                     u_kj = y_j - theta_k(s, a),  tau_k = (k + 1/2) / Z
             every target_every updates:  thetabar <- (1 - tau) thetabar + tau theta
 
-Guarantee
-    None for networks. With a table and steps of Robbins and Monro, Q-learning converges to Q* (Watkins &
-    Dayan 1992); the tests hold the values against dynamic programming.
+Guarantee: none for networks. With a table and steps of Robbins and Monro, Q-learning converges to Q* (Watkins &
+Dayan 1992); the tests hold the values against dynamic programming.
 
-Deviations from the paper
-    - Vectors are observed, by a perceptron: no frames, no convolutions, no clipping of rewards; lives are no
-    ends. The defaults are ours; the fields say what the papers have.
-    - Adam instead of RMSProp, as in QR-DQN.
-    - Squared errors unless `kappa` says from where they are linear: with rewards that are not clipped, the
-    Huber loss of Mnih et al. (kappa = 1) may let values rise without bound, as on CartPole.
-    - Episodes that end by a time limit go on in the value (`terminated` alone cuts it).
-    - Evaluation is greedy; the papers keep an epsilon of 0.05 or less.
-    - The streams of the duelling network part after all hidden layers but one; gradients that enter the
-    common layers are not divided by sqrt 2, and none is clipped by its norm.
-    - Targets of n > 1 steps are not corrected for the policy that took them.
+Deviations from the paper:
+- Vectors are observed, by a perceptron: no frames, no convolutions, no clipping of rewards; lives are no
+  ends. The defaults are ours; the fields say what the papers have.
+- Adam instead of RMSProp, as in QR-DQN.
+- Squared errors unless `kappa` says from where they are linear: with rewards that are not clipped, the
+  Huber loss of Mnih et al. (kappa = 1) may let values rise without bound, as on CartPole.
+- Episodes that end by a time limit go on in the value (`terminated` alone cuts it).
+- Evaluation is greedy; the papers keep an epsilon of 0.05 or less.
+- The streams of the duelling network part after all hidden layers but one; gradients that enter the
+  common layers are not divided by sqrt 2, and none is clipped by its norm.
+- Targets of n > 1 steps are not corrected for the policy that took them.
 """
 
 import math

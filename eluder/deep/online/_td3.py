@@ -16,14 +16,13 @@ Pseudo-code, N seeds side by side; actions in [-1, 1], mu(s) = tanh of a percept
                 actor    -mean Q_1(s, mu(s))
                 mubar, Qbar <- (1 - tau) mubar, Qbar + tau mu, Q
 
-Guarantee
-    None for networks. Clipped double Q-learning of finite problems converges to Q* (Theorem 1 of the paper).
+Guarantee: none for networks. Clipped double Q-learning of finite problems converges to Q* (Theorem 1 of the paper).
 
-Deviations from the paper
-    - Episodes that end by a time limit go on in the value (`terminated` alone cuts it).
-    - The critics' loss has a factor of 1/2, which Adam takes back.
-    - Two hidden layers of 256 units, batches of 256 and steps of 3e-4, as the authors' later code has; the
-    fields say what the paper has.
+Deviations from the paper:
+- Episodes that end by a time limit go on in the value (`terminated` alone cuts it).
+- The critics' loss has a factor of 1/2, which Adam takes back.
+- Two hidden layers of 256 units, batches of 256 and steps of 3e-4, as the authors' later code has; the
+  fields say what the paper has.
 """
 
 from collections.abc import Callable, Sequence
