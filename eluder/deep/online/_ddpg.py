@@ -15,8 +15,8 @@ Pseudo-code, N seeds side by side; actions in [-1, 1], mu(s) = tanh of a percept
             actor        -mean Q(s, mu(s))
             mubar, Qbar <- (1 - tau) mubar, Qbar + tau mu, Q
 
-Guarantee: none for networks. The actor follows the deterministic policy gradient (Silver et al. 2014, Theorem 1) as
-far as the critic's derivative in the action is right.
+Guarantee: none for networks. The actor follows the deterministic policy gradient (Silver et al. 2014,
+Theorem 1) as far as the critic's derivative in the action is right.
 
 Deviations from the paper:
 - No batch normalisation; `weight_decay` is 0 unless it is asked for (paper: 1e-2).

@@ -18,8 +18,8 @@ Pseudo-code, N seeds side by side; theta_k(s, a) are the Z quantiles, Q their me
                     u_kj = y_j - theta_k(s, a),  tau_k = (k + 1/2) / Z
             every target_every updates:  thetabar <- (1 - tau) thetabar + tau theta
 
-Guarantee: none for networks. With a table and steps of Robbins and Monro, Q-learning converges to Q* (Watkins &
-Dayan 1992); the tests hold the values against dynamic programming.
+Guarantee: none for networks. With a table and steps of Robbins and Monro, Q-learning converges to Q*
+(Watkins & Dayan 1992); the tests hold the values against dynamic programming.
 
 Deviations from the paper:
 - Vectors are observed, by a perceptron: no frames, no convolutions, no clipping of rewards; lives are no

@@ -16,7 +16,8 @@ Pseudo-code, N seeds side by side; actions in [-1, 1], mu(s) = tanh of a percept
                 actor    -mean Q_1(s, mu(s))
                 mubar, Qbar <- (1 - tau) mubar, Qbar + tau mu, Q
 
-Guarantee: none for networks. Clipped double Q-learning of finite problems converges to Q* (Theorem 1 of the paper).
+Guarantee: none for networks. Clipped double Q-learning of finite problems converges to Q* (Theorem 1 of the
+paper).
 
 Deviations from the paper:
 - Episodes that end by a time limit go on in the value (`terminated` alone cuts it).
