@@ -13,7 +13,8 @@ For a distribution p, values V and ``[V]_a = min(V, a)``, with ``TV(q, p) = |q -
 ``min V`` is over all states for TV, whose q may reach states of probability 0 under p; the two others cannot.
 A learner has an estimate m of p, a signed measure such as a row of ``Lambda^-1 sum phi e_{s'}'``, and puts it
 into the dual: what it optimises is then a piecewise function of one number, with breakpoints at the values.
-TV and chi-square are solved exactly from the sorted values; KL, for weights of any sign, by a search.
+TV and chi-square are solved exactly from the sorted values; KL, for weights of any sign, by a search. In the
+balls of KL and chi-square, values count from the least one.
 The worst q themselves are found in `eluder.core.divergences`.
 """
 
@@ -26,6 +27,7 @@ from eluder.core.types import Array, IntArray
 
 __all__ = [
     "chi2_ball_dual",
+    "chi2_ball_estimate",
     "chi2_penalty_dual",
     "kl_ball_dual",
     "kl_penalty_dual",
@@ -255,3 +257,76 @@ def chi2_ball_dual(p: Array, V: Array, rho: float, a: float) -> float:
     for s in range(p.size):
         variance += p[s] * (min(V[s], a) - mean) ** 2
     return mean - math.sqrt(rho * variance)
+
+
+@kernel
+def _roots(a: float, b: float, c: float) -> tuple[float, float]:
+    """Return the real roots of ``a x^2 + b x + c``; NaN where there is none."""
+    discriminant = b * b - 4.0 * a * c
+    if not discriminant >= 0.0:
+        return math.nan, math.nan
+    t = -0.5 * (b + math.copysign(math.sqrt(discriminant), b))
+    return (t / a if a != 0.0 else math.nan), (c / t if t != 0.0 else math.nan)
+
+
+@kernel
+def chi2_ball_estimate(m: Array, V: Array, order: IntArray, rho: float) -> float:
+    """Return ``low + max_a x(a) - sqrt(rho max(y(a) - x(a)^2, 0))``, low = min V, for weights of any sign.
+
+    Parameters
+    ----------
+    m : ndarray, shape (S,)
+        Weights. What they lack of 1 counts as the least value.
+    V : ndarray, shape (S,)
+        Values.
+    order : ndarray of int, shape (S,)
+        ``argsort(V)``.
+    rho : float
+        Radius, at least 0; with 0 the answer is ``low + m (V - low)``.
+
+    Returns
+    -------
+    float
+        With x and y the first two moments of ``min(V - low, a)``. The maximum over a in [0, max V - low] is
+        exact: between two values y - x^2 is a parabola, and where it is positive the derivative vanishes at
+        the roots of another. For a distribution this is the dual; for weights of any sign it is cut to what
+        rho = 0 gives. Rounding costs up to some 1e-8 sqrt(rho) max V. O(S).
+
+    Examples
+    --------
+    >>> chi2_ball_estimate(np.array([0.5, 0.5]), np.array([0.0, 1.0]), np.array([0, 1]), 0.25)
+    0.25
+    """
+    low, mean, left = V[order[0]], 0.0, 0.0
+    for s in range(m.size):
+        mean += m[s] * (V[s] - low)
+        left += m[s]
+    if rho <= 0.0:
+        return float(low + mean)
+    best, below = 0.0, 0.0
+    first, second = 0.0, 0.0  # sums of m W and m W^2, W = V - low, over the values below
+    points = np.empty(5)
+    for k in range(order.size):
+        weight, a = m[order[k]], V[order[k]] - low
+        if a > below:
+            A, B, C = (
+                left * (1.0 - left),
+                -2.0 * first * left,
+                second - first * first,
+            )  # y - x^2 = A a^2 + ...
+            slope = left * left - rho * A
+            points[0] = a
+            points[1], points[2] = _roots(A, B, C)
+            points[3], points[4] = _roots(
+                4.0 * A * slope, 4.0 * B * slope, 4.0 * left * left * C - rho * B * B
+            )
+            for x in points:
+                if below < x <= a:
+                    value = first + left * x - math.sqrt(rho * max((A * x + B) * x + C, 0.0))
+                    if value > best:
+                        best = value
+            below = a
+        first += weight * a
+        second += weight * a * a
+        left -= weight
+    return float(low + min(best, max(mean, 0.0)))

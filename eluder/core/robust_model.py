@@ -1,6 +1,6 @@
 """Robust linear MDPs as kernels read them: nature's answer to values, robust values, the robust optimum.
 
-For measurement, never for a learner: they read the true factors. The equations, and the functions to call, are
+For measurement, never for a learner: they read the true factors. The equations and the functions to call are
 in `eluder.core.robust_linear`.
 """
 

@@ -12,6 +12,7 @@ from eluder.core.divergence_kernels import DIVERGENCES, ball, penalty
 from eluder.core.divergences import WorstCase, divergence_of, penalised, worst_case
 from eluder.core.robust_duals import (
     chi2_ball_dual,
+    chi2_ball_estimate,
     chi2_penalty_dual,
     kl_ball_dual,
     kl_penalty_dual,
@@ -183,6 +184,35 @@ def test_duals_of_distributions_are_the_worst_cases():
         assert chi2_penalty_dual(p, V, order, lam, top) == pytest.approx(penalised(p, V, lam, "chi2").value)
         bounds = [chi2_ball_dual(p, V, rho, a) for a in np.linspace(0, 3 * top, 3001)]
         assert max(bounds) == pytest.approx(worst_case(p, V, rho, "chi2").value, abs=1e-5)
+
+
+def test_chi_square_ball_of_an_estimate_is_exact_for_a_distribution():
+    for seed in range(60):
+        p, V = case(seed)
+        order = np.argsort(V)
+        for rho in (0.0, 0.01, 0.3, 2.0, 1e6):
+            exact = worst_case(p, V, rho, "chi2").value
+            rounding = 1e-6 + 3e-8 * math.sqrt(rho)
+            assert chi2_ball_estimate(p, V, order, rho) == pytest.approx(exact, abs=rounding)
+
+
+def test_chi_square_ball_of_an_estimate_by_a_fine_grid():
+    """Weights of any sign: no grid finds more, and one around the best point as much."""
+    for seed in range(60):
+        m, V = signed(seed)
+        rho = (0.05, 0.3, 1.5)[seed % 3]
+        low, mean = V.min(), m @ (V - V.min())
+        a = np.append(np.linspace(0, V.max() - low, 200_001), V - low)
+        x, y = np.zeros(a.size), np.zeros(a.size)
+        for weight, v in zip(m, V - low, strict=True):
+            x, y = x + weight * np.minimum(v, a), y + weight * np.minimum(v, a) ** 2
+        best = (x - np.sqrt(rho * np.maximum(y - x**2, 0))).max()
+        expected = low + min(best, max(mean, 0.0))
+        estimate = chi2_ball_estimate(m, V, np.argsort(V), rho)
+        assert expected - 1e-9 <= estimate <= expected + 1e-2
+        assert estimate == pytest.approx(expected, abs=1e-4) or best < mean
+        assert chi2_ball_estimate(m, V + 3.0, np.argsort(V), rho) == pytest.approx(estimate + 3.0, abs=1e-6)
+    assert chi2_ball_estimate(np.array([1.0]), np.array([2.0]), np.array([0]), 1e308) == 2.0
 
 
 def test_duals_of_weights_of_any_sign_by_a_fine_grid():

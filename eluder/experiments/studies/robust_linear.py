@@ -58,7 +58,7 @@ def _deployed(problem: str) -> list[dict[str, Any]]:
     data = [collect_episodes(tables, uniform, 1000, np.random.default_rng(i)) for i in range(10)]
     policies = {
         "PEVI (c=0.01), offline": [pevi(nominal(mdp), log, c=0.01).pi for log in data],
-        "DRPVI (c=1e-5), offline": [drpvi(mdp, log, c=0.00001).pi for log in data],
+        "DRPVI (c=1e-4), offline": [drpvi(mdp, log, c=0.0001).pi for log in data],
     }
     worlds = {f"q = {q:g}": episodic(perturbed_linear_mdp(q)) for q in PERTURBATIONS}
     rows = []

@@ -29,10 +29,12 @@ from eluder.core import checks
 from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.kernels import kernel
 from eluder.core.linear import LinearMDP, MisspecifiedLinearMDP, refuse_not_linear
+from eluder.core.offline_regression import absorb
 from eluder.core.results import PessimisticResult
+from eluder.core.ridge import checked_radius
 from eluder.core.transitions import Transitions, refuse_outside
 from eluder.core.types import Array, BoolArray, IntArray
-from eluder.core.value_regression import ValueRegression, add_round, new_regression, solve
+from eluder.core.value_regression import ValueRegression, new_regression, predict, solve
 
 __all__ = ["pevi"]
 
@@ -68,8 +70,8 @@ def pevi(
     Raises
     ------
     ValueError
-        If `mdp` is not linear, `data` not transitions of its stages, states and actions, `lam` is not
-        positive, `delta` is outside (0, 1), or `c` is negative.
+        If `mdp` is not linear, `data` not transitions of its stages, states and available actions, `lam` is
+        not positive, `delta` is outside (0, 1), or `c` is negative or makes the radius exceed 1e100.
 
     Notes
     -----
@@ -97,9 +99,10 @@ def pevi(
     lam = checks.number("lam", lam, 0.0, open_low=True)
     delta = checks.failure_probability("delta", delta)
     c = checks.number("c", c, 0.0)
+    beta = checked_radius(c * radius(d, mdp.H, len(data.r), delta), c=c)
     fit = new_regression(mdp.phi, mdp.H, lam)
-    _absorb(fit, data.s, data.a, data.r, data.s_next)
-    penalty = c * radius(d, mdp.H, len(data.r), delta) * np.sqrt(np.maximum(fit.width2, 0.0))
+    absorb(fit, *data)
+    penalty = beta * np.sqrt(np.maximum(fit.width2, 0.0))
     Q, V, pi = np.zeros((mdp.H, S, A)), np.zeros((mdp.H + 1, S)), np.zeros((mdp.H, S), np.int64)
     _plan(fit, penalty, mdp.mask, Q, V, pi)
     Q[:, ~mdp.mask] = -np.inf
@@ -134,16 +137,6 @@ GUARANTEES = (
 
 
 @kernel
-def _absorb(fit: ValueRegression, s: IntArray, a: IntArray, r: Array, s_next: IntArray) -> None:
-    """Add all transitions, in place."""
-    K, H = r.shape
-    u = np.zeros(fit.b.shape[1])
-    for k in range(K):
-        for h in range(H):
-            add_round(fit, h, s[k, h], a[k, h], r[k, h], s_next[k, h], u)
-
-
-@kernel
 def _plan(fit: ValueRegression, penalty: Array, mask: BoolArray, Q: Array, V: Array, pi: IntArray) -> None:
     """Plan in place (`Q`, `V`, `pi`)."""
     H, S, A = Q.shape
@@ -156,9 +149,7 @@ def _plan(fit: ValueRegression, penalty: Array, mask: BoolArray, Q: Array, V: Ar
             for a in range(A):
                 if not mask[s, a]:
                     continue
-                q = -penalty[h, s, a]
-                for i in range(d):
-                    q += fit.phi[s, a, i] * w[i]
+                q = predict(fit, s, a, w) - penalty[h, s, a]
                 Q[h, s, a] = min(max(q, 0.0), float(H - h))
                 if Q[h, s, a] > largest:
                     best, largest = a, Q[h, s, a]

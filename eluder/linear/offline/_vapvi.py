@@ -32,17 +32,12 @@ from eluder.core import checks
 from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.kernels import kernel
 from eluder.core.linear import LinearMDP, MisspecifiedLinearMDP, refuse_not_linear
+from eluder.core.offline_regression import absorb, absorb_stage, halves, next_variances
 from eluder.core.results import PessimisticResult
+from eluder.core.ridge import checked_radius
 from eluder.core.transitions import Transitions, refuse_outside
 from eluder.core.types import Array, BoolArray, IntArray
-from eluder.core.value_regression import (
-    ValueRegression,
-    add_round,
-    add_weighted_round,
-    new_regression,
-    predict,
-    solve,
-)
+from eluder.core.value_regression import ValueRegression, new_regression, predict, solve
 
 __all__ = ["vapvi"]
 
@@ -79,7 +74,8 @@ def vapvi(
     ------
     ValueError
         If `mdp` is not linear, `data` not transitions of its stages, states and actions or fewer than 2,
-        `lam` is not positive, `delta` is outside (0, 1), or `c` is negative.
+        `lam` is not positive, `delta` is outside (0, 1), or `c` is negative or makes the penalty exceed
+        1e100.
 
     Notes
     -----
@@ -104,19 +100,19 @@ def vapvi(
     refuse_not_linear(mdp)
     S, A, d = mdp.phi.shape
     refuse_outside(data, S, A, mdp.H, mdp.mask)
-    if len(data.r) < 2:
-        raise ValueError(f"data must hold at least 2 transitions of each stage, got {len(data.r)}")
     lam = checks.number("lam", lam, 0.0, open_low=True)
     delta = checks.failure_probability("delta", delta)
     c = checks.number("c", c, 0.0)
-    half = len(data.r) // 2
-    K = len(data.r) - half
+    aside, log = halves(data)
+    K = len(log.r)
+    beta = checked_radius(c * radius(d, mdp.H, K, delta), c=c)
+    rest = checked_radius(c * remainder(d, mdp.H, K), c=c)
     spread, fit = new_regression(mdp.phi, mdp.H, lam), new_regression(mdp.phi, mdp.H, lam)
-    beta, rest = c * radius(d, mdp.H, K, delta), c * remainder(d, mdp.H, K)
+    absorb(spread, *aside)
     shape = (mdp.H, S, A)
     Q, penalty = np.zeros(shape), np.zeros(shape)
     V, pi = np.zeros((mdp.H + 1, S)), np.zeros(shape[:2], np.int64)
-    _vapvi(spread, fit, data.s, data.a, data.r, data.s_next, half, beta, rest, mdp.mask, Q, penalty, V, pi)
+    _vapvi(spread, fit, *log, beta, rest, mdp.mask, Q, penalty, V, pi)
     Q[:, ~mdp.mask] = -np.inf
     return PessimisticResult(pi, V[:-1], Q, penalty)
 
@@ -150,21 +146,6 @@ GUARANTEES = (
 
 
 @kernel
-def variances(
-    spread: ValueRegression, h: int, V: Array, ceiling: float, var: Array, y: Array, w: Array, w_square: Array
-) -> None:
-    """Write ``max(1, Var V(s'))`` of all pairs into `var` (S, A); `y`, `w`, `w_square` (d,) are room."""
-    solve(spread, h, V, y, w)
-    solve(spread, h, V**2, y, w_square)
-    S, A = var.shape
-    for s in range(S):
-        for a in range(A):
-            mean = min(max(predict(spread, s, a, w), 0.0), ceiling)
-            square = min(max(predict(spread, s, a, w_square), 0.0), ceiling**2)
-            var[s, a] = max(1.0, square - mean**2)
-
-
-@kernel
 def _vapvi(
     spread: ValueRegression,
     fit: ValueRegression,
@@ -172,7 +153,6 @@ def _vapvi(
     a: IntArray,
     r: Array,
     s_next: IntArray,
-    half: int,
     beta: float,
     rest: float,
     mask: BoolArray,
@@ -181,17 +161,13 @@ def _vapvi(
     V: Array,
     pi: IntArray,
 ) -> None:
-    """Absorb the data into the regressions and plan, in place (`spread`, `fit`, `Q`, ..., `pi`)."""
+    """Absorb the data into the weighted regressions and plan, in place (`fit`, `Q`, ..., `pi`)."""
     H, S, A = Q.shape
     d = fit.b.shape[1]
-    y, w, w_square, u, var = np.zeros(d), np.zeros(d), np.zeros(d), np.zeros(d), np.zeros((S, A))
+    y, w, var = np.zeros(d), np.zeros(d), np.zeros((S, A))
     for h in range(H - 1, -1, -1):
-        for k in range(half):
-            add_round(spread, h, s[k, h], a[k, h], 0.0, s_next[k, h], u)
-        variances(spread, h, V[h + 1], float(H - h), var, y, w, w_square)
-        for k in range(half, len(r)):
-            i, j = s[k, h], a[k, h]
-            add_weighted_round(fit, h, i, j, r[k, h], s_next[k, h], 1.0 / var[i, j], u)
+        next_variances(spread, h, V[h + 1], float(H - h), var)
+        absorb_stage(fit, h, s, a, r, s_next, var)
         solve(fit, h, V[h + 1], y, w)
         for i in range(S):
             best, largest = -1, -math.inf

@@ -1,30 +1,34 @@
-r"""DRPVI: distributionally robust pessimistic value iteration over balls (Liu & Xu 2024; Ma et al. 2022).
+r"""DRPVI: distributionally robust pessimistic value iteration over balls (Liu & Xu, NeurIPS 2024).
 
-Pseudo-code, in our names::
+Pseudo-code (algorithm 1), in our names::
 
     for h = H-1, ..., 0:
         Lambda <- lam I + sum of phi phi' over the data of stage h
-        z(g) <- Lambda^-1 sum of phi g(V[h+1](s')) over the data
+        z(g) <- Lambda^-1 sum of phi g(V[h+1](s')) over the data;  low = min V[h+1]
         for i = 1, ..., d, with the radius rho = level[h, i]:
-            tv:  nu[i] <- max_a z_i(min(V, a)) - rho (a - min V)
-            kl:  nu[i] <- low + max_l -l ln(1 + z_i(exp((low - V) / l) - 1)) - l rho,  low = min V
+            tv:    nu[i] <- max_a z_i(min(V, a)) - rho (a - low)
+            kl:    nu[i] <- low + max_l -l ln(1 + z_i(exp((low - V) / l) - 1)) - l rho
+            chi2:  nu[i] <- low + max_a x - sqrt(rho max(y - x^2, 0)),  x = z_i(min(V - low, a)),
+                                                                        y = z_i(min(V - low, a)^2)
         Q[h] <- clip(phi (theta[h] + nu) - beta sum_i phi_i sqrt((Lambda^-1)_ii), 0, H - h)
         pi[h] <- argmax Q[h],  V[h] <- max Q[h]
 
-with lam = 1, xi = 2 ln(1024 H sqrt(d) K^2 / delta) and beta = c 16 d H sqrt(xi) (tv; for kl the same). TV is
-DRPVI of Liu & Xu, KL is the pessimistic DRVI-L of Ma et al.
+with lam = 1 and beta = c 4 sqrt(d) H sqrt(ln(2 d H^2 K / delta)).
 
-Guarantee: with probability at least 1 - delta the robust suboptimality is at most ``2 sup_P sum_h E_{pi*,
-P}[beta sum_i phi_i sqrt((Lambda_h^-1)_ii)]``, the supremum over the ball: of order 1 / sqrt(K) with data
-that cover (tv, Liu & Xu; the constant of beta is from memory). For kl the paper's radius holds the least
-temperature l that can be optimal, an assumption, and e^(H / l); it is not confirmed.
+Guarantee (tv): if the least eigenvalue of E[phi phi'] under the data's policy is kappa > 0 in all stages and
+``K > max(512 ln(2 d H^2 / delta) / kappa^2, 20449 d^2 H^2 / kappa)``, with probability at least 1 - delta
 
-Deviations from the paper: the top H is replaced by what is left, H - h - 1. The least value is that of the
-estimates over the states, and for kl values count from it; a state that pays nothing for ever makes it 0,
-as in the papers. The maximum over a is exact. Over l it is the first maximum from above, cut to what rho =
-0 gives: with exact data there is no other, while with few data the papers' formula grows without meaning
-towards l = 0, which Ma et al. exclude by an assumption. The parameter theta of the rewards is known, as
-there.
+    V*(s) - V^pi(s) <= 2 sup_P sum_h E_{pi*, P}[beta sum_i phi_i sqrt((Lambda_h^-1)_ii) | s_0 = s]
+
+robust values both, the supremum over the balls (Theorem 4.4, with Lemmas D.1 and D.2): of order 1 / sqrt(K).
+
+Deviations from the paper: it has balls in total variation. For kl this is the pessimistic DRVI-L of Ma et al.
+(2022), whose radius, larger, is not confirmed; chi2 is not in either, and stands here with the same widths
+and no guarantee. The top H is replaced by what is left, H - h - 1. The least value is that of the estimates
+over the states, and for kl and chi2 values count from it; a state that pays nothing for ever makes it 0.
+The maximum over a is exact; over l it is the first from above. With kl and chi2 it is cut to what rho = 0
+gives. With exact data there is no other, while with few data the formula of kl grows without meaning towards
+l = 0, which Ma et al. exclude by an assumption. The parameter theta of the rewards is known, as there.
 """
 
 import math
@@ -32,13 +36,12 @@ import math
 import numpy as np
 
 from eluder.core import checks
-from eluder.core.divergence_kernels import DIVERGENCES
 from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.results import PessimisticResult
+from eluder.core.ridge import checked_radius
 from eluder.core.robust_linear import RobustLinearMDP, refuse_not_robust
 from eluder.core.transitions import Transitions, refuse_outside
-from eluder.core.value_regression import new_regression
-from eluder.linear.robust._pessimism import absorb, plan
+from eluder.linear.robust._pessimism import pessimistic, plain_regression
 
 __all__ = ["drpvi"]
 
@@ -56,8 +59,8 @@ def drpvi(
     Parameters
     ----------
     mdp : RobustLinearMDP
-        With balls, in total variation or KL. The learner reads `phi`, `theta`, the available actions, the
-        horizon, the divergence and the radii; nothing else.
+        With balls. The learner reads `phi`, `theta`, the available actions, the horizon, the divergence and
+        the radii; nothing else.
     data : Transitions
         K transitions of each stage of the nominal problem.
     lam : float, default=1.0
@@ -75,8 +78,8 @@ def drpvi(
     Raises
     ------
     ValueError
-        If `mdp` is not robust with balls in total variation or KL, `data` not transitions of its stages,
-        states and actions, `lam` is not positive, `delta` is outside (0, 1), or `c` is negative.
+        If `mdp` is not robust with balls, `data` not transitions of its stages, states and available actions,
+        `lam` is not positive, `delta` is outside (0, 1), or `c` is negative or makes the radius exceed 1e100.
 
     Notes
     -----
@@ -86,7 +89,7 @@ def drpvi(
     References
     ----------
     .. [1] Liu and Xu. Minimax optimal and computationally efficient algorithms for distributionally robust
-       offline reinforcement learning. NeurIPS 2024. arXiv:2403.09621
+       offline reinforcement learning. NeurIPS 2024, Theorem 4.4. arXiv:2403.09621
     .. [2] Ma, Liang, Blanchet, Liu, Xia, Zhang, Zhao and Zhou. Distributionally robust offline reinforcement
        learning with linear function approximation. 2022. arXiv:2209.06620
 
@@ -103,25 +106,19 @@ def drpvi(
     >>> drpvi(mdp, data, c=0.001).pi.shape
     (3, 5)
     """
-    refuse_not_robust(mdp, "ball", ("tv", "kl"))
+    refuse_not_robust(mdp, "ball")
     (S, A, d), H = mdp.phi.shape, mdp.H
-    refuse_outside(data, S, A, H)
+    refuse_outside(data, S, A, H, mdp.mask)
     lam = checks.number("lam", lam, 0.0, open_low=True)
     delta = checks.failure_probability("delta", delta)
     c = checks.number("c", c, 0.0)
-    fit = new_regression(mdp.phi, H, lam)
-    absorb(fit, data.s, data.a, data.r, data.s_next)
-    scale = np.full((H, d), c * radius(d, H, len(data.r), delta))
-    Q, V, pi = np.zeros((H, S, A)), np.zeros((H + 1, S)), np.zeros((H, S), np.int64)
-    penalty, kind = np.zeros((H, S, A)), DIVERGENCES[mdp.divergence]
-    plan(fit, mdp.theta, mdp.level, kind, False, scale, mdp.mask, penalty, Q, V, pi)
-    Q[:, ~mdp.mask] = -np.inf
-    return PessimisticResult(pi, V[:-1], Q, penalty)
+    beta = checked_radius(c * radius(d, H, len(data.r), delta), c=c)
+    return pessimistic(mdp, plain_regression(mdp, data, lam), np.full((H, d), beta))
 
 
 def radius(d: int, H: int, K: int, delta: float) -> float:
-    """Return ``beta = 16 d H sqrt(2 ln(1024 H sqrt(d) K^2 / delta))``, from memory."""
-    return 16 * d * H * math.sqrt(2 * math.log(1024 * H * math.sqrt(d) * K**2 / delta))
+    """Return ``beta = 4 sqrt(d) H sqrt(ln(2 d H^2 K / delta))`` (Lemma D.2)."""
+    return 4 * math.sqrt(d) * H * math.sqrt(math.log(2 * d * H**2 * K / delta))
 
 
 GUARANTEES = (
@@ -136,8 +133,8 @@ GUARANTEES = (
         ),
         setting="offline",
         statement="suboptimality at most 2 beta sup_P sum_h E_{pi*, P}[sum_i phi_i sqrt((Lambda^-1)_ii)] "
-        "with probability 1 - delta, for balls in total variation",
-        assumptions="d-rectangular linear robust MDP, a state that pays nothing for ever; the constant of "
-        "the radius is from memory",
+        "with probability 1 - delta (Theorem 4.4), for balls in total variation",
+        assumptions="d-rectangular linear robust MDP; data that cover all features (least eigenvalue kappa), "
+        "K > max(512 ln(2 d H^2 / delta) / kappa^2, 20449 d^2 H^2 / kappa)",
     ),
 )

@@ -11,6 +11,7 @@ import numpy as np
 
 from eluder.core.kernels import kernel
 from eluder.core.robust_duals import (
+    chi2_ball_estimate,
     chi2_penalty_dual,
     kl_ball_dual,
     kl_penalty_dual,
@@ -29,8 +30,7 @@ def estimate_factors(
 ) -> None:
     """Write the estimate of the worst expectation of V under each factor of stage h into `nu` (d,).
 
-    V is between 0 and `top`, `level` (d,) the radius or the weight, `kind` the number of the divergence (of
-    the balls, TV and KL).
+    V is between 0 and `top`, `level` (d,) the radius or the weight, `kind` the number of the divergence.
     """
     d, S = fit.M.shape[1:]
     m, order = np.zeros(S), np.argsort(V)
@@ -48,8 +48,10 @@ def estimate_factors(
             nu[i] = chi2_penalty_dual(m, V, order, level[i], top)
         elif kind == 0:
             nu[i] = tv_ball_dual(m, V, order, level[i], low)
-        else:
+        elif kind == 1:
             nu[i] = kl_ball_dual(m, V, level[i], top)
+        else:
+            nu[i] = chi2_ball_estimate(m, V, order, level[i])
 
 
 @kernel

@@ -1,25 +1,54 @@
-"""What the offline learners of robust linear MDPs share: absorbing the data, planning with penalties."""
+"""What the offline learners of robust linear MDPs share: regressions of the data, planning with penalties."""
 
 import math
 
 import numpy as np
 
+from eluder.core.divergence_kernels import DIVERGENCES
 from eluder.core.kernels import kernel
+from eluder.core.offline_regression import absorb, absorb_stage, next_variances
+from eluder.core.results import PessimisticResult
+from eluder.core.robust_linear import RobustLinearMDP
+from eluder.core.transitions import Transitions
 from eluder.core.types import Array, BoolArray, IntArray
-from eluder.core.value_regression import ValueRegression, add_round
+from eluder.core.value_regression import ValueRegression, new_regression
 from eluder.linear.robust._estimates import coordinate_widths, estimate_factors, weighted_widths
 
-__all__ = ["absorb", "plan"]
+__all__ = ["plain_regression", "plan", "pessimistic", "weighted_regression"]
 
 
-@kernel
-def absorb(fit: ValueRegression, s: IntArray, a: IntArray, r: Array, s_next: IntArray) -> None:
-    """Add all transitions, in place."""
-    K, H = r.shape
-    u = np.zeros(fit.b.shape[1])
-    for k in range(K):
-        for h in range(H):
-            add_round(fit, h, s[k, h], a[k, h], r[k, h], s_next[k, h], u)
+def plain_regression(mdp: RobustLinearMDP, data: Transitions, lam: float) -> ValueRegression:
+    """Return the regressions of all stages, every transition with the weight 1."""
+    fit = new_regression(mdp.phi, mdp.H, lam)
+    absorb(fit, *data)
+    return fit
+
+
+def weighted_regression(
+    mdp: RobustLinearMDP, data: Transitions, lam: float, other: ValueRegression, V: Array
+) -> ValueRegression:
+    """Return regressions weighted by the variances of ``V[h+1]``, which those of `other` data estimate."""
+    fit, var = new_regression(mdp.phi, mdp.H, lam), np.ones(mdp.mask.shape)
+    following = np.vstack([V[1:], np.zeros(V.shape[1])])
+    for h in range(mdp.H):
+        next_variances(other, h, following[h], float(mdp.H - h - 1), var)
+        absorb_stage(fit, h, *data, var)
+    return fit
+
+
+def pessimistic(mdp: RobustLinearMDP, fit: ValueRegression, scale: Array) -> PessimisticResult:
+    """Return the pessimistic plan of regressions; `scale` (H, d) is the radius of each factor."""
+    (S, A, _), H = mdp.phi.shape, mdp.H
+    Q, V, pi, taken = (
+        np.zeros((H, S, A)),
+        np.zeros((H + 1, S)),
+        np.zeros((H, S), np.int64),
+        np.zeros((H, S, A)),
+    )
+    kind, penalised = DIVERGENCES[mdp.divergence], mdp.mode == "penalty"
+    plan(fit, mdp.theta, mdp.level, kind, penalised, scale, mdp.mask, taken, Q, V, pi)
+    Q[:, ~mdp.mask] = -np.inf
+    return PessimisticResult(pi, V[:-1], Q, taken)
 
 
 @kernel

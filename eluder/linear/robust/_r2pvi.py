@@ -32,14 +32,13 @@ import math
 import numpy as np
 
 from eluder.core import checks
-from eluder.core.divergence_kernels import DIVERGENCES
 from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.results import PessimisticResult
+from eluder.core.ridge import checked_radius
 from eluder.core.robust_linear import RobustLinearMDP, refuse_not_robust
 from eluder.core.transitions import Transitions, refuse_outside
 from eluder.core.types import Array
-from eluder.core.value_regression import new_regression
-from eluder.linear.robust._pessimism import absorb, plan
+from eluder.linear.robust._pessimism import pessimistic, plain_regression
 
 __all__ = ["r2pvi"]
 
@@ -76,8 +75,9 @@ def r2pvi(
     Raises
     ------
     ValueError
-        If `mdp` is not robust with penalties, `data` not transitions of its stages, states and actions,
-        `lam` is not positive, `delta` is outside (0, 1), or `c` is negative.
+        If `mdp` is not robust with penalties, `data` not transitions of its stages, states and available
+        actions, `lam` is not positive, `delta` is outside (0, 1), or `c` is negative or makes a radius exceed
+        1e100.
 
     Notes
     -----
@@ -103,18 +103,13 @@ def r2pvi(
     """
     refuse_not_robust(mdp, "penalty")
     (S, A, d), H = mdp.phi.shape, mdp.H
-    refuse_outside(data, S, A, H)
+    refuse_outside(data, S, A, H, mdp.mask)
     lam = checks.number("lam", lam, 0.0, open_low=True)
     delta = checks.failure_probability("delta", delta)
     c = checks.number("c", c, 0.0)
-    fit = new_regression(mdp.phi, H, lam)
-    absorb(fit, data.s, data.a, data.r, data.s_next)
-    scale = c * radius(mdp.divergence, d, H, len(data.r), delta, mdp.level)
-    Q, V, pi = np.zeros((H, S, A)), np.zeros((H + 1, S)), np.zeros((H, S), np.int64)
-    penalty, kind = np.zeros((H, S, A)), DIVERGENCES[mdp.divergence]
-    plan(fit, mdp.theta, mdp.level, kind, True, scale, mdp.mask, penalty, Q, V, pi)
-    Q[:, ~mdp.mask] = -np.inf
-    return PessimisticResult(pi, V[:-1], Q, penalty)
+    beta = radius(mdp.divergence, d, H, len(data.r), delta, mdp.level)
+    checked_radius(c * float(beta.max()), c=c)
+    return pessimistic(mdp, plain_regression(mdp, data, lam), c * beta)
 
 
 def log_term(d: int, H: int, K: int, delta: float) -> float:
@@ -125,13 +120,14 @@ def log_term(d: int, H: int, K: int, delta: float) -> float:
 def radius(divergence: str, d: int, H: int, K: int, delta: float, level: Array) -> Array:
     """Return beta for each weight in `level`; the constants are from memory.
 
-    It is at most ``H / c`` that matters, so exponents beyond 300 are cut.
+    A radius of many H makes all estimates 0, so ratios ``H / w`` are cut at 200, and weights at 1e-50.
     """
-    xi, w = log_term(d, H, K, delta), np.asarray(level)
+    xi, w = log_term(d, H, K, delta), np.maximum(level, 1e-50)
     if divergence == "tv":
         return np.full(w.shape, 16 * d * H * math.sqrt(xi))
     if divergence == "kl":
-        return np.asarray(16 * d * w * np.exp(np.minimum(H / w, 300.0)) * np.sqrt(H / w + xi))
+        ratio = np.minimum(H / w, 200.0)
+        return np.asarray(16 * d * w * np.exp(ratio) * np.sqrt(ratio + xi))
     return np.asarray(8 * d * H**2 * (1 + 1 / w) * math.sqrt(xi))
 
 

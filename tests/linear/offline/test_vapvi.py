@@ -7,11 +7,12 @@ import pytest
 
 from eluder.core.exact import occupancy, policy_value
 from eluder.core.linear import episodic
+from eluder.core.offline_regression import absorb, next_variances
 from eluder.core.transitions import collect_episodes
-from eluder.core.value_regression import add_round, new_regression
+from eluder.core.value_regression import new_regression
 from eluder.envs import hypercube_linear_mdp, random_linear_mdp
 from eluder.linear.offline import pevi, vapvi
-from eluder.linear.offline._vapvi import radius, remainder, variances
+from eluder.linear.offline._vapvi import radius, remainder
 from eluder.tabular.planning import backward_induction
 
 
@@ -72,13 +73,11 @@ def test_equations_by_hand():
 
 def test_variances_converge_to_the_true_ones():
     mdp = problem(1, H=8)
-    tables, d = episodic(mdp), 3
-    data, fit, u = uniform(mdp, 60_000), new_regression(mdp.phi, 8, 1.0), np.zeros(3)
-    for s, a, t in zip(data.s[:, 0], data.a[:, 0], data.s_next[:, 0], strict=True):
-        add_round(fit, 0, s, a, 0.0, t, u)
+    tables, fit = episodic(mdp), new_regression(mdp.phi, 8, 1.0)
+    absorb(fit, *uniform(mdp, 60_000))
     V_next = 10 * rng(2).random(6)
     var = np.zeros((6, 3))
-    variances(fit, 0, V_next, 100.0, var, u, np.zeros(d), np.zeros(d))
+    next_variances(fit, 0, V_next, 100.0, var)
     exact = tables.P[0] @ V_next**2 - (tables.P[0] @ V_next) ** 2
     assert exact.max() > 1.5
     start = mdp.mu > 0

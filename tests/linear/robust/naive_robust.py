@@ -27,6 +27,31 @@ def nu_kl_ball(z, V, rho, top):
     return min(best, mean)
 
 
+def nu_ball(z, V, rho, top, divergence):
+    if divergence == "tv":
+        return nu_tv_ball(z, V, rho)
+    return nu_kl_ball(z, V, rho, top) if divergence == "kl" else nu_chi2_ball(z, V, rho)
+
+
+def nu_chi2_ball(z, V, rho):
+    """The maximum over a of x - sqrt(rho (y - x^2)), on a grid and polished; values count from the least."""
+    low = V.min()
+    W, mean = V - low, z(V - low)
+    if rho == 0:
+        return low + mean
+
+    def f(a):
+        x, y = z(np.minimum(W, a)), z(np.minimum(W, a) ** 2)
+        return x - math.sqrt(rho * max(y - x**2, 0.0))
+
+    a = np.append(np.linspace(0, W.max(), 2001), W)
+    for _ in range(4):
+        best = max(a, key=f)
+        width = W.max() / 2000 if len(a) > 2000 else (a[1] - a[0])
+        a = np.append(np.clip(np.linspace(best - width, best + width, 101), 0, W.max()), best)
+    return low + min(f(max(a, key=f)), max(mean, 0.0))
+
+
 def nu_penalty(z, V, w, top, divergence):
     if divergence == "tv":
         return z(np.minimum(V, V.min() + w))
@@ -56,7 +81,7 @@ def worst(mdp, h, rounds, V, lam, top):
         if mdp.mode == "penalty":
             nu[i] = nu_penalty(z, V, w, top, mdp.divergence)
         else:
-            nu[i] = nu_tv_ball(z, V, w) if mdp.divergence == "tv" else nu_kl_ball(z, V, w, top)
+            nu[i] = nu_ball(z, V, w, top, mdp.divergence)
     return nu, np.sqrt(np.diag(inverse))
 
 

@@ -67,11 +67,7 @@ ROWS = [
             errors=(*DELTA, *SCALE, *LAM, ({"data": 3}, "data must be a Transitions, got int"), *errors),
         )
         for name, problem, errors in (
-            (
-                "drpvi",
-                ball,
-                (KIND, ({"mdp": ball()._replace(divergence="chi2")}, "robust in 'tv' or 'kl', got")),
-            ),
+            ("drpvi", ball, (KIND,)),
             ("r2pvi", penalty, (({"mdp": ball()}, "mdp must be robust with mode 'penalty', got 'ball'"),)),
         )
     ),

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from eluder.core.divergences import penalised, worst_case
 from eluder.core.exact import occupancy, policy_value
 from eluder.core.linear import episodic
 from eluder.core.robust_linear import nominal, robust, robust_optimum, robust_values
@@ -16,7 +17,7 @@ from eluder.linear.offline import pevi
 from eluder.linear.robust import _drpvi, _r2pvi, drpvi, r2pvi
 from tests.linear.robust import naive_robust as naive
 
-EVERY = [("tv", "ball"), ("kl", "ball"), *itertools.product(["tv", "kl", "chi2"], ["penalty"])]
+EVERY = list(itertools.product(["tv", "kl", "chi2"], ["ball", "penalty"]))
 
 
 def rng(seed=0):
@@ -63,7 +64,7 @@ def test_definition(divergence, mode, c):
         result = learner(mdp)(mdp, data, c=c, lam=0.7)
         V, pi = naive.offline(mdp, data, c * radii(mdp, 60), 0.7)
         np.testing.assert_allclose(
-            result.V, V, atol=1e-9 if divergence == "tv" or mode == "penalty" else 1e-5
+            result.V, V, atol=1e-9 if divergence == "tv" or mode == "penalty" else 2e-5
         )
         np.testing.assert_array_equal(result.pi, pi)
         assert np.isneginf(result.Q[:, 2, 1]).all()
@@ -72,7 +73,7 @@ def test_definition(divergence, mode, c):
 def test_equations_by_hand():
     xi = 2 * math.log(1024 * 3 * 2 * 100**2 / 0.1)
     assert _r2pvi.log_term(4, 3, 100, 0.1) == pytest.approx(xi)
-    assert _drpvi.radius(4, 3, 100, 0.1) == pytest.approx(16 * 12 * math.sqrt(xi))
+    assert _drpvi.radius(4, 3, 100, 0.1) == pytest.approx(24 * math.sqrt(math.log(72_000)))
     w = np.array([0.5, 2.0])
     tv, kl, chi2 = (_r2pvi.radius(x, 4, 3, 100, 0.1, w) for x in ("tv", "kl", "chi2"))
     np.testing.assert_allclose(tv, 16 * 12 * math.sqrt(xi))
@@ -83,16 +84,40 @@ def test_equations_by_hand():
     assert np.isfinite(_r2pvi.radius("kl", 4, 3, 100, 0.1, np.array([1e-9]))).all()
 
 
+def backup(mdp, V):
+    """The exact robust action values of one stage before values V (H + 1, S) of the estimates."""
+    f = worst_case if mdp.mode == "ball" else penalised
+    nu = [
+        [f(p, following, x, mdp.divergence).value for p, x in zip(factors, level, strict=True)]
+        for factors, level, following in zip(mdp.psi, mdp.level, V[1:], strict=True)
+    ]
+    return np.einsum("sai,hi->hsa", mdp.phi, mdp.theta + np.array(nu))
+
+
 @pytest.mark.parametrize(("divergence", "mode"), EVERY)
-@pytest.mark.parametrize("c", [0.003, 1.0])
-def test_values_are_pessimistic_and_the_bound_holds(divergence, mode, c):
-    for seed in range(10):
-        mdp = problem(divergence, mode, seed)
-        result = learner(mdp)(mdp, uniform(mdp, 400, seed), c=c)
+def test_values_are_pessimistic_and_the_bound_holds(divergence, mode):
+    """With so many data that the theorem's radius (a part of it, for penalties) leaves values to speak of."""
+    said = []
+    for seed in range(5):
+        mdp = problem(divergence, mode, seed, 0.1 if mode == "ball" else 1.0, S=4, d=2, H=2)
+        result = learner(mdp)(mdp, uniform(mdp, 200_000, seed), c=1.0 if mode == "ball" else 0.03)
+        said.append(result.V[0].max())
         value = robust_values(mdp, result.pi)[0]
         assert (result.V[0] <= value + 1e-9).all()
         gap = mdp.mu @ (robust_optimum(mdp).V[0] - value)
         assert gap <= suboptimality_bound(mdp, result) + 1e-9
+        cut = (result.Q <= 0) | (result.Q >= [[[2]], [[1]]])
+        error = result.Q + result.penalty - backup(mdp, np.vstack([result.V, np.zeros(4)]))
+        assert (np.abs(error) <= result.penalty)[~cut].all()
+    assert np.mean(np.array(said) > 0.2) > 0.6
+
+
+@pytest.mark.parametrize(("divergence", "mode"), EVERY)
+def test_few_data_and_the_full_radius_promise_nothing_false(divergence, mode):
+    for seed in range(5):
+        mdp = problem(divergence, mode, seed)
+        result = learner(mdp)(mdp, uniform(mdp, 200, seed))
+        assert (result.V[0] <= robust_values(mdp, result.pi)[0] + 1e-9).all()
 
 
 def test_the_penalty_is_by_coordinate():
