@@ -3,53 +3,34 @@
 Whatever makes an episode end, a step says where its action led (`next_obs`, never the observation after a
 reset), whether the problem ended there (`terminated`) or only the episode did (`truncated`), and what the
 next action is chosen from (`obs`). Episodes are reset here, at once, with a seed that is a function of the
-run's seed, the environment's place and the number of the episode. So nothing random is hidden in an
-environment: its state is the number of its episode and the actions since the reset, and a run is resumed by
-doing them again.
+run's seed, the environment's place, the number of the episode and what the environments are for. So nothing
+random is hidden in an environment: its state is the number of its episode and the actions since the reset,
+and a run is resumed by doing them again.
 """
 
-import zlib
+import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any, TypeAlias
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Box, Discrete
 
-from eluder.core import checks
+from eluder.deep.common._stepping import Step, Stepping
+from eluder.deep.common.physics import quiet, stepper
+from eluder.deep.common.vector import VectorAdapter
 
-__all__ = ["EnvLike", "Environments", "Step", "make_environments"]
+__all__ = ["Environments", "Step", "make_environments"]
 
-EnvLike = str | Callable[[], gymnasium.Env]
-
-
-class Step(NamedTuple):
-    """What a step of n environments leads to.
-
-    Attributes
-    ----------
-    obs : ndarray of float32, shape (n, ...)
-        What the next action is chosen from: where an episode ended, the first observation of the next.
-    reward : ndarray of float32, shape (n,)
-        Rewards.
-    next_obs : ndarray of float32, shape (n, ...)
-        Where the action led, also at an end.
-    terminated, truncated : ndarray of bool, shape (n,)
-        Whether the problem ended there; whether the episode was cut there.
-    valid : ndarray of bool, shape (n,)
-        False where the step was no transition: the reset of a vector environment that spends a step on it.
-    """
-
-    obs: np.ndarray
-    reward: np.ndarray
-    next_obs: np.ndarray
-    terminated: np.ndarray
-    truncated: np.ndarray
-    valid: np.ndarray
+EnvLike: TypeAlias = (
+    str
+    | Callable[[], gymnasium.Env]
+    | Callable[[int], gymnasium.vector.VectorEnv]
+    | gymnasium.vector.VectorEnv
+)
 
 
-class Environments:
-    """Some environments for each seed, stepped here one after another.
+class Environments(Stepping):
+    """Some environments for each seed, stepped here: one after another, or heavy ones in threads.
 
     Parameters
     ----------
@@ -59,22 +40,33 @@ class Environments:
         Seeds of the run.
     per_seed : int, default=1
         Environments of each seed; they lie side by side, those of the first seed first.
+    threads : int or "auto", default="auto"
+        Threads for the physics of MuJoCo models, this one included. By default more than one where the first
+        steps, timed both ways, show a gain. The numbers do not depend on it.
     purpose : str, default="train"
         What they are for: other purposes see other episodes.
 
     Attributes
     ----------
+    num : int
+        Number of environments n.
     observation_space : Box
         Of one environment; a discrete one is given as one-hot vectors.
     action_space : Box or Discrete
-        Of one environment, in its own units.
+        Of one environment, in its own units; agents act in [-1, 1], or count from 0.
     obs : ndarray of float32, shape (n, ...)
         What the next action is chosen from.
 
     Raises
     ------
     ValueError
-        If the environment cannot be made, or its spaces are neither boxes nor discrete.
+        If the environment cannot be made, its spaces are neither boxes nor discrete, its actions are not
+        bounded, or `threads` is more than one where there is nothing to thread.
+
+    Notes
+    -----
+    The actions of the episode that goes on are kept, to do them again after a restart: memory grows with the
+    length of episodes, by 4 bytes for each number of an action, and so does the time of a restart.
 
     Examples
     --------
@@ -86,51 +78,36 @@ class Environments:
     """
 
     def __init__(
-        self, env: EnvLike, seeds: Sequence[int], per_seed: int = 1, *, purpose: str = "train"
+        self,
+        env: str | Callable[[], gymnasium.Env],
+        seeds: Sequence[int],
+        per_seed: int = 1,
+        *,
+        threads: int | str = "auto",
+        purpose: str = "train",
     ) -> None:
-        self.name = env if isinstance(env, str) else getattr(env, "__qualname__", repr(env))
-        self.seeds = [seed for seed in seeds for _ in range(checks.integer("per_seed", per_seed))]
-        self.places = [i for _ in seeds for i in range(per_seed)]
-        self.purpose = zlib.crc32(purpose.encode())
-        self.worlds = [_make(env, self.name) for _ in self.seeds]
-        self.num = len(self.worlds)
-        space, self.action_space = self.worlds[0].observation_space, self.worlds[0].action_space
-        self.one_hot = int(space.n) if isinstance(space, Discrete) else 0
-        self.first = int(space.start) if isinstance(space, Discrete) else 0
-        self.observation_space = _observations(self.name, space)
-        self.low, self.half = _actions(self.name, self.action_space)
-        self.obs = np.zeros((self.num, *self.observation_space.shape), np.float32)
-        self.episodes = [-1] * self.num
+        super().__init__(_name(env), seeds, per_seed, purpose)
+        with quiet(env):
+            self.worlds = [_make(env, self.name) for _ in self.seeds]
+        self._begin(self.worlds[0].observation_space, self.worlds[0].action_space)
         self.actions: list[list[np.ndarray]] = [[] for _ in self.worlds]
-        self.totals = [0.0] * self.num
-        self.ended: list[tuple[int, float, int]] = []
-        self.t = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        self.stepper = stepper(self.name, self.worlds, threads)
 
     def close(self) -> None:
-        """Close the environments."""
+        """Close the environments and end their threads."""
+        self.stepper.close()
         for world in self.worlds:
             world.close()
 
-    def _encode(self, obs: Any) -> np.ndarray:
-        if not self.one_hot:
-            return np.asarray(obs, np.float32)
-        vector = np.zeros(self.one_hot, np.float32)
-        vector[int(obs) - self.first] = 1.0
-        return vector
-
     def _reset(self, e: int) -> np.ndarray:
         """Begin the next episode of an environment."""
-        self.episodes[e] += 1
         self.actions[e], self.totals[e] = [], 0.0
-        key = [self.seeds[e], self.places[e], self.episodes[e], self.purpose]
-        seed = int(np.random.SeedSequence(key).generate_state(1)[0])
-        return self._encode(self.worlds[e].reset(seed=seed)[0])
+        obs = self._encode(self.worlds[e].reset(seed=self._next_seed(e))[0])
+        if obs.shape != self.obs.shape[1:]:
+            raise ValueError(
+                f"{self.name} gave an observation of shape {obs.shape}, its space says {self.obs.shape[1:]}"
+            )
+        return obs
 
     def reset(self, episode: int | None = None) -> np.ndarray:
         """Begin a new episode everywhere.
@@ -148,21 +125,13 @@ class Environments:
         Raises
         ------
         ValueError
-            If one is not finite.
+            If one is not finite, or not of the shape of its space.
         """
         if episode is not None:
             self.episodes = [episode - 1] * self.num
         self.obs = np.stack([self._reset(e) for e in range(self.num)])
         self._check("observation", self.obs)
         return self.obs
-
-    def scale(self, action: np.ndarray) -> np.ndarray:
-        """Return actions in the units of the environment: of a box from [-1, 1], cut to its ends."""
-        if isinstance(self.action_space, Discrete):
-            return action + int(self.action_space.start)
-        x = self.low + (np.clip(action, -1.0, 1.0) + 1.0) * self.half
-        shaped = x.reshape(*action.shape[:-1], *self.action_space.shape)
-        return np.asarray(shaped, self.action_space.dtype)
 
     def step(self, action: np.ndarray) -> Step:
         """Take one step everywhere.
@@ -180,17 +149,17 @@ class Environments:
         Raises
         ------
         ValueError
-            If an observation or a reward is not finite.
+            If an action is none, or an observation or a reward is not finite.
         """
-        n = self.num
+        n, action = self.num, self._checked_actions(action)
         follow = np.empty_like(self.obs)
-        reward, (terminated, truncated) = np.empty(n, np.float32), np.zeros((2, n), bool)
-        for e, (world, a) in enumerate(zip(self.worlds, self.scale(action))):
-            obs, reward[e], terminated[e], truncated[e], _ = world.step(a)
-            follow[e] = self._encode(obs)
-            self.actions[e].append(action[e])
-            self.totals[e] += float(reward[e])
+        reward, (terminated, truncated) = np.empty(n), np.zeros((2, n), bool)
         self.t += 1
+        for e, (obs, r, terminal, cut, _) in enumerate(self.stepper.step(self.scale(action))):
+            follow[e] = self._encode(obs) if self.one_hot else obs
+            reward[e], terminated[e], truncated[e] = r, terminal, cut
+            self.actions[e].append(action[e])
+            self.totals[e] += float(r)
         self._check("observation", follow)
         self._check("reward", reward)
         self.obs = follow
@@ -201,58 +170,56 @@ class Environments:
                 self.ended.append((e, self.totals[e], len(self.actions[e])))
                 self.obs[e] = self._reset(e)
             self._check("observation", self.obs)
-        return Step(self.obs, reward, follow, terminated, truncated, np.ones(n, bool))
-
-    def _check(self, what: str, x: np.ndarray) -> None:
-        """Refuse what is not finite."""
-        if not np.isfinite(x).all():
-            e, *index = (int(i) for i in np.argwhere(~np.isfinite(x))[0])
-            raise ValueError(
-                f"{self.name} (environment {e}, seed {self.seeds[e]}) gave {what}{index or ''} = "
-                f"{x[(e, *index)]} at step {self.t}"
-            )
-
-    def finished(self) -> list[tuple[int, float, int]]:
-        """Return the episodes that ended since the last call: place, undiscounted return and length."""
-        ended, self.ended = self.ended, []
-        return ended
+        return Step(self.obs, reward.astype(np.float32), follow, terminated, truncated, np.ones(n, bool))
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Return what brings the environments back: arrays, and plain data."""
+        """Return what brings the environments back.
+
+        Returns
+        -------
+        dict of str to ndarray
+            The observations, and the actions of the episodes that go on, one after another.
+        dict
+            Plain data: seeds, numbers of the episodes and of their steps, episodes that `finished` has not
+            given yet.
+        """
         done = [a for each in self.actions for a in each]
-        arrays = {"obs": self.obs, "actions": np.stack(done)} if done else {"obs": self.obs}
+        arrays = {"obs": self.obs.copy()} | ({"actions": np.stack(done)} if done else {})
         return arrays, {
-            "episodes": self.episodes,
+            "seeds": list(self.seeds),
+            "episodes": list(self.episodes),
             "lengths": [len(each) for each in self.actions],
+            "ended": [list(one) for one in self.ended],
             "t": self.t,
         }
 
     def restore(self, arrays: Mapping[str, np.ndarray], data: Mapping[str, Any]) -> None:
-        """Go back to a `state`: reset with the same seeds and do the actions of the episode again.
+        """Go back to a `state`: reset with the same seeds and do the actions of the episodes again.
 
         Parameters
         ----------
         arrays : mapping of str to ndarray
             Observations and actions.
         data : mapping of str to object
-            Numbers of the episodes and of their steps.
+            Plain data.
 
         Raises
         ------
         ValueError
-            If the observations are not the same to the bit: the environment does not repeat its episodes.
+            If the state is one of other environments, or an observation is not the same to the bit: the
+            environment does not repeat its episodes.
         """
-        self.ended, at, obs = [], 0, np.zeros_like(self.obs)
+        if data.get("seeds") != self.seeds or arrays["obs"].shape != self.obs.shape:
+            raise ValueError(
+                f"the state is one of other environments: it has seeds {data.get('seeds')} and observations "
+                f"of shape {arrays['obs'].shape}, these have {self.seeds} and {self.obs.shape}"
+            )
+        at, obs = 0, np.zeros_like(self.obs)
         for e, (episode, length) in enumerate(zip(data["episodes"], data["lengths"])):
+            self.episodes[e] = episode
             if episode < 0:
                 continue
-            self.episodes[e] = episode - 1
-            obs[e] = self._reset(e)
-            for action in arrays["actions"][at : at + length] if length else ():
-                last, reward, *_ = self.worlds[e].step(self.scale(action[None])[0])
-                obs[e] = self._encode(last)
-                self.actions[e].append(action)
-                self.totals[e] += float(np.float32(reward))
+            obs[e] = self._again(e, arrays["actions"][at : at + length] if length else ())
             at += length
             if not np.array_equal(obs[e], arrays["obs"][e]):
                 raise ValueError(
@@ -260,6 +227,18 @@ class Environments:
                     "it cannot be resumed exactly"
                 )
         self.obs, self.t = obs, int(data["t"])
+        self.ended = [(int(e), float(total), int(length)) for e, total, length in data["ended"]]
+
+    def _again(self, e: int, actions: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
+        """Do the actions of an episode again; return its last observation."""
+        self.episodes[e] -= 1
+        obs = self._reset(e)
+        for action in actions:
+            last, reward, *_ = self.worlds[e].step(self.scale(action[None])[0])
+            obs = self._encode(last)
+            self.actions[e].append(action)
+            self.totals[e] += float(reward)
+        return obs
 
 
 def make_environments(
@@ -269,45 +248,72 @@ def make_environments(
     *,
     threads: int | str = "auto",
     purpose: str = "train",
-) -> Environments:
+) -> Environments | VectorAdapter:
     """Return environments for each seed.
 
     Parameters
     ----------
-    env : str or callable
-        A gymnasium id, or a factory of environments.
+    env : str, callable or gymnasium.vector.VectorEnv
+        A gymnasium id; a factory of environments; a function of n that makes a vector environment of n; or
+        such a vector environment.
     seeds : sequence of int
         Seeds of the run.
     per_seed : int, default=1
         Environments of each seed.
     threads : int or "auto", default="auto"
-        Threads for heavy MuJoCo models.
+        Threads for heavy MuJoCo models; vector environments have their own.
     purpose : str, default="train"
         What they are for.
 
     Returns
     -------
-    Environments
+    Environments or VectorAdapter
         Not reset yet.
 
     Raises
     ------
     ValueError
-        As `Environments`.
+        As `Environments` and `VectorAdapter`.
 
     Examples
     --------
     >>> make_environments("CartPole-v1", [0]).num
     1
+    >>> import gymnasium
+    >>> make_environments(lambda n: gymnasium.make_vec("CartPole-v1", num_envs=n), [0, 1], 2).num
+    4
     """
-    return Environments(env, seeds, per_seed, purpose=purpose)
+    if not isinstance(env, str | gymnasium.vector.VectorEnv) and _takes_number(env):
+        vector = env(len(seeds) * per_seed)  # type: ignore[call-arg]
+        if not isinstance(vector, gymnasium.vector.VectorEnv):
+            raise ValueError(f"env takes a number, so must make a VectorEnv: {_name(env)} made {vector!r}")
+        env = vector
+    if isinstance(env, gymnasium.vector.VectorEnv):
+        return VectorAdapter(env, seeds, per_seed, purpose=purpose)
+    return Environments(env, seeds, per_seed, threads=threads, purpose=purpose)  # type: ignore[arg-type]
 
 
-def _make(env: EnvLike, name: str) -> gymnasium.Env:
+def _name(env: object) -> str:
+    """Return how messages call an environment."""
+    return env if isinstance(env, str) else getattr(env, "__qualname__", repr(env))
+
+
+def _takes_number(env: object) -> bool:
+    """Say whether a factory needs an argument."""
+    try:
+        parameters = inspect.signature(env).parameters.values()  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return False
+    return any(
+        p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters
+    )
+
+
+def _make(env: str | Callable[[], gymnasium.Env], name: str) -> gymnasium.Env:
     """Make one environment."""
     if isinstance(env, str):
         try:
-            return gymnasium.make(env)
+            return gymnasium.make(env, disable_env_checker=True)
         except (gymnasium.error.Error, ImportError) as error:
             raise ValueError(f"env {env!r} cannot be made: {error}") from None
     if not callable(env):
@@ -316,25 +322,3 @@ def _make(env: EnvLike, name: str) -> gymnasium.Env:
     if not isinstance(world, gymnasium.Env):
         raise ValueError(f"env must make a gymnasium.Env, {name} made {type(world).__name__}")
     return world
-
-
-def _observations(name: str, space: gymnasium.Space) -> Box:
-    """Return the space of encoded observations."""
-    if isinstance(space, Discrete):
-        return Box(0.0, 1.0, (int(space.n),), np.float32)
-    if isinstance(space, Box):
-        return space
-    raise ValueError(f"{name} must have observations in a box or discrete ones, has {space}: wrap it")
-
-
-def _actions(name: str, space: gymnasium.Space) -> tuple[np.ndarray, np.ndarray]:
-    """Return the lower end of the box of actions and half its width, as one axis."""
-    if isinstance(space, Discrete):
-        return np.zeros(1), np.zeros(1)
-    if not isinstance(space, Box):
-        raise ValueError(f"{name} must have actions in a box or discrete ones, has {space}: wrap it")
-    low, high = space.low.astype(np.float64).reshape(-1), space.high.astype(np.float64).reshape(-1)
-    if not (np.isfinite(low) & np.isfinite(high)).all():
-        i = int(np.flatnonzero(~(np.isfinite(low) & np.isfinite(high)))[0])
-        raise ValueError(f"{name} must have bounded actions, entry {i} lies in [{low[i]}, {high[i]}]")
-    return low, (high - low) / 2.0

@@ -1,0 +1,174 @@
+"""What environments have in common, however they are stepped: spaces, seeds, checks, episodes."""
+
+import zlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Self
+
+import gymnasium
+import numpy as np
+from gymnasium.spaces import Box, Discrete
+
+from eluder.core import checks
+
+__all__ = ["Step", "Stepping", "reset_seed"]
+
+
+class Step(NamedTuple):
+    """What a step of n environments leads to.
+
+    Attributes
+    ----------
+    obs : ndarray of float32, shape (n, ...)
+        What the next action is chosen from: where an episode ended, the first observation of the next.
+    reward : ndarray of float32, shape (n,)
+        Rewards.
+    next_obs : ndarray of float32, shape (n, ...)
+        Where the action led, also at an end.
+    terminated, truncated : ndarray of bool, shape (n,)
+        Whether the problem ended there; whether the episode was cut there.
+    valid : ndarray of bool, shape (n,)
+        False where the step was no transition: the reset of a vector environment that spends a step on it.
+    """
+
+    obs: np.ndarray
+    reward: np.ndarray
+    next_obs: np.ndarray
+    terminated: np.ndarray
+    truncated: np.ndarray
+    valid: np.ndarray
+
+
+def reset_seed(seed: int, place: int, episode: int, purpose: int) -> int:
+    """Return the seed an episode is reset with: a function of nothing but its own numbers."""
+    return int(np.random.SeedSequence([seed, place, episode, purpose]).generate_state(1)[0])
+
+
+class Stepping:
+    """The part of `Environments` that does not depend on how a step is made.
+
+    Subclasses call `_begin` with the spaces of one environment, and fill `obs`.
+    """
+
+    def __init__(self, name: str, seeds: Sequence[int], per_seed: int, purpose: str) -> None:
+        self.name = name
+        per_seed = checks.integer("per_seed", per_seed)
+        each = [checks.integer(f"seeds[{i}]", seed, 0) for i, seed in enumerate(seeds)]
+        if not each:
+            raise ValueError("seeds must not be empty")
+        self.seeds = [seed for seed in each for _ in range(per_seed)]
+        self.places = [i for _ in each for i in range(per_seed)]
+        self.num = len(self.seeds)
+        self.purpose = zlib.crc32(purpose.encode())
+        self.episodes = [-1] * self.num
+        self.totals = [0.0] * self.num
+        self.ended: list[tuple[int, float, int]] = []
+        self.t = 0
+
+    def _begin(self, observation: gymnasium.Space, action: gymnasium.Space) -> None:
+        """Take the spaces of one environment."""
+        self.one_hot = int(observation.n) if isinstance(observation, Discrete) else 0
+        self.first = int(observation.start) if isinstance(observation, Discrete) else 0
+        self.observation_space = _observations(self.name, observation)
+        self.action_space = action
+        self.low, self.half = _actions(self.name, action)
+        self.obs = np.zeros((self.num, *self.observation_space.shape), np.float32)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the environments."""
+        raise NotImplementedError
+
+    def _encode(self, obs: Any) -> np.ndarray:
+        """Return one observation, or a batch of them, as a new array."""
+        if not self.one_hot:
+            return np.array(obs, np.float32)
+        where = np.asarray(obs, np.int64) - self.first
+        vector = np.zeros((*where.shape, self.one_hot), np.float32)
+        np.put_along_axis(vector, where[..., None], 1.0, axis=-1)
+        return vector
+
+    def _next_seed(self, e: int) -> int:
+        """Number the next episode of an environment, and return the seed of its reset."""
+        self.episodes[e] += 1
+        return reset_seed(self.seeds[e], self.places[e], self.episodes[e], self.purpose)
+
+    def scale(self, action: np.ndarray) -> np.ndarray:
+        """Return actions in the units of the environment: of a box from [-1, 1], cut to its ends.
+
+        Parameters
+        ----------
+        action : ndarray, shape (..., A) in [-1, 1], or (...) of int from 0
+            The actions; A numbers each, as one axis.
+
+        Returns
+        -------
+        ndarray
+            Of the type and shape of the environment's space.
+        """
+        if isinstance(self.action_space, Discrete):
+            return action + int(self.action_space.start)
+        x = np.maximum(np.minimum(action, 1.0), -1.0)
+        x = self.low + (x + 1.0) * self.half
+        x = x.reshape(*action.shape[:-1], *self.action_space.shape)
+        return np.asarray(x, self.action_space.dtype)
+
+    def _checked_actions(self, action: np.ndarray) -> np.ndarray:
+        """Return a copy of the actions of a step; refuse other shapes and what is no action."""
+        given = np.array(action)
+        discrete = isinstance(self.action_space, Discrete)
+        shape = (self.num,) if discrete else (self.num, self.low.size)
+        if given.shape != shape:
+            raise ValueError(f"action must have shape {shape}, got {given.shape}")
+        good = (given >= 0) & (given < self.action_space.n) if discrete else np.isfinite(given)
+        if not good.all():
+            e, *index = (int(i) for i in np.argwhere(~good)[0])
+            within = f"in 0..{self.action_space.n - 1}" if discrete else "finite"
+            raise ValueError(f"action{[e, *index]} must be {within}, got {given[(e, *index)]}")
+        return given
+
+    def _check(self, what: str, x: np.ndarray) -> None:
+        """Refuse observations and rewards that are not finite."""
+        if not np.isfinite(x).all():
+            e, *index = (int(i) for i in np.argwhere(~np.isfinite(x))[0])
+            raise ValueError(
+                f"{self.name} (environment {e}, seed {self.seeds[e]}) gave {what}{index or ''} = "
+                f"{x[(e, *index)]} at step {self.t}"
+            )
+
+    def finished(self) -> list[tuple[int, float, int]]:
+        """Return the episodes that ended since the last call.
+
+        Returns
+        -------
+        list of (int, float, int)
+            Environment, undiscounted return and length of each.
+        """
+        ended, self.ended = self.ended, []
+        return ended
+
+
+def _observations(name: str, space: gymnasium.Space) -> Box:
+    """Return the space of encoded observations."""
+    if isinstance(space, Discrete):
+        return Box(0.0, 1.0, (int(space.n),), np.float32)
+    if isinstance(space, Box):
+        return space
+    raise ValueError(f"{name} must have observations in a box or discrete ones, has {space}: wrap it")
+
+
+def _actions(name: str, space: gymnasium.Space) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lower end of the box of actions and half its width, as one axis."""
+    if isinstance(space, Discrete):
+        return np.zeros(1), np.zeros(1)
+    if not isinstance(space, Box):
+        raise ValueError(f"{name} must have actions in a box or discrete ones, has {space}: wrap it")
+    low, high = space.low.astype(np.float64).reshape(-1), space.high.astype(np.float64).reshape(-1)
+    if not (np.isfinite(low) & np.isfinite(high)).all():
+        i = int(np.flatnonzero(~(np.isfinite(low) & np.isfinite(high)))[0])
+        raise ValueError(f"{name} must have bounded actions, entry {i} lies in [{low[i]}, {high[i]}]")
+    return low, (high - low) / 2.0

@@ -1,0 +1,374 @@
+"""Environments: the contract of a step, seeds, and runs that go on to the bit after a restart."""
+
+import io
+import json
+import subprocess
+import sys
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+from eluder.deep.common.environments import Environments, make_environments
+from eluder.deep.common.vector import VectorAdapter
+
+
+class Counter(gymnasium.Env):
+    """Counts; ends after `length` steps, terminated or truncated; the reward is the count."""
+
+    def __init__(self, length=3, terminates=True, observation=None, action=None, bad=None):
+        self.observation_space = observation or Box(-np.inf, np.inf, (2,), np.float64)
+        self.action_space = action or Box(np.float32([-2.0, 0.0]), np.float32([2.0, 1.0]))
+        self.length, self.terminates, self.bad = length, terminates, bad
+        self.done = []
+
+    def _obs(self):
+        if isinstance(self.observation_space, Discrete):
+            return self.observation_space.start + self.t % self.observation_space.n
+        return np.array([self.t, self.start])
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.t, self.start = 0, self.np_random.random()
+        return self._obs(), {}
+
+    def step(self, action):
+        self.t += 1
+        self.done.append(action)
+        end, obs = self.t == self.length, self._obs()
+        if self.bad == ("obs", self.t):
+            obs = np.array([0.0, np.nan])
+        reward = np.inf if self.bad == ("reward", self.t) else float(self.t)
+        return obs, reward, end and self.terminates, end and not self.terminates, {}
+
+
+def actions(envs, rng):
+    if isinstance(envs.action_space, Discrete):
+        return rng.integers(envs.action_space.n, size=envs.num)
+    return rng.uniform(-1, 1, (envs.num, envs.low.size)).astype(np.float32)
+
+
+def equal(a, b):
+    return all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+@pytest.mark.parametrize("terminates", [True, False])
+def test_an_end_says_where_it_led_and_what_comes_next(terminates):
+    envs = Environments(lambda: Counter(3, terminates), [0, 1], 2)
+    first = envs.reset()
+    assert first.shape == (4, 2)
+    assert first.dtype == np.float32
+    assert len(np.unique(first[:, 1])) == 4
+    for t in range(1, 4):
+        step = envs.step(np.zeros((4, 2), np.float32))
+        assert step.next_obs[:, 0].tolist() == [t] * 4
+        assert (step.next_obs[:, 1] == first[:, 1]).all()
+        assert step.reward.tolist() == [t] * 4
+        assert step.valid.all()
+        assert step.terminated.tolist() == [t == 3 and terminates] * 4
+        assert step.truncated.tolist() == [t == 3 and not terminates] * 4
+    assert (step.obs[:, 0] == 0).all()
+    assert (step.obs[:, 1] != first[:, 1]).all()
+    assert np.array_equal(envs.obs, step.obs)
+    assert envs.finished() == [(e, 6.0, 3) for e in range(4)]
+    assert envs.finished() == []
+
+
+def test_episodes_depend_on_seed_place_number_and_purpose_alone():
+    def starts(seeds, per_seed=1, purpose="train"):
+        with Environments(lambda: Counter(2), seeds, per_seed, purpose=purpose) as envs:
+            rows = [envs.reset()[:, 1]]
+            for _ in range(6):
+                rows.append(envs.step(np.zeros((envs.num, 2), np.float32)).obs[:, 1])
+        return np.array(rows)
+
+    alone, beside = starts([7]), starts([3, 7], 2)
+    assert np.array_equal(alone[:, 0], beside[:, 2])
+    assert len(np.unique(beside)) == 4 * 4  # four episodes of four environments, none like another
+    assert not np.intersect1d(alone, starts([7], purpose="evaluate")).size
+
+
+def test_an_episode_can_be_asked_for_by_its_number():
+    envs = Environments(lambda: Counter(2), [5])
+    obs = [envs.reset()[0, 1] for _ in range(3)]
+    assert [envs.reset(k)[0, 1] for k in (2, 0, 1)] == [obs[2], obs[0], obs[1]]
+
+
+def test_actions_are_scaled_from_the_unit_box_and_cut():
+    envs = Environments(Counter, [0])
+    envs.reset()
+    for given, meant in (([-1, -1], [-2, 0]), ([1, 1], [2, 1]), ([0.5, 0], [1, 0.5]), ([9, -9], [2, 0])):
+        envs.step(np.array([given], np.float32))
+        assert envs.worlds[0].done[-1].tolist() == meant
+    assert envs.worlds[0].done[-1].dtype == np.float32
+    assert envs.scale(np.zeros((3, 5, 2))).shape == (3, 5, 2)
+
+
+def test_a_box_of_any_shape_is_one_axis_for_the_agent():
+    envs = Environments(lambda: Counter(action=Box(-1, 3, (2, 3), np.float32)), [0])
+    envs.reset()
+    envs.step(np.arange(6, dtype=np.float32)[None] / 5)
+    assert np.allclose(envs.worlds[0].done[-1], 1 + 2 * np.arange(6).reshape(2, 3) / 5)
+
+
+def test_discrete_spaces_count_from_their_start_and_are_one_hot():
+    envs = Environments(
+        lambda: Counter(9, observation=Discrete(4, start=2), action=Discrete(3, start=5)), [0]
+    )
+    assert envs.observation_space.shape == (4,)
+    assert envs.reset().tolist() == [[1, 0, 0, 0]]
+    assert envs.step(np.array([2])).obs.tolist() == [[0, 1, 0, 0]]
+    assert envs.worlds[0].done == [7]
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (lambda: Counter(observation=Dict(a=Discrete(2))), "observations in a box or discrete"),
+        (lambda: Counter(action=MultiDiscrete([2, 2])), "actions in a box or discrete"),
+        (lambda: Counter(action=Box(-np.inf, 1, (2,))), r"bounded actions, entry 0 lies in \[-inf, 1.0\]"),
+        (lambda: "no environment", "must make a gymnasium.Env, .* made str"),
+        ("NoSuch-v0", "env 'NoSuch-v0' cannot be made"),
+        (3, "id or a factory, got 3"),
+        (lambda n: Counter(), "takes a number, so must make a VectorEnv"),
+    ],
+)
+def test_what_cannot_be_stepped_is_refused(made, message):
+    with pytest.raises(ValueError, match=message):
+        make_environments(made, [0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([],), "seeds must not be empty"),
+        (([-1],), r"seeds\[0\]"),
+        (([0], 0), "per_seed"),
+    ],
+)
+def test_bad_numbers_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Environments(Counter, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (("obs", 2), r"\(environment 0, seed 4\) gave observation\[1\] = nan at step 2"),
+        (("reward", 1), r"\(environment 0, seed 4\) gave reward = inf at step 1"),
+    ],
+)
+def test_numbers_that_are_none_stop_the_run(bad, message):
+    envs = Environments(lambda: Counter(bad=bad), [4])
+    envs.reset()
+    zero = np.zeros((1, 2), np.float32)
+    for _ in range(bad[1] - 1):
+        envs.step(zero)
+    with pytest.raises(ValueError, match=message):
+        envs.step(zero)
+
+
+def test_bad_actions_are_refused():
+    envs = Environments(Counter, [0, 1])
+    envs.reset()
+    with pytest.raises(ValueError, match=r"action\[1, 0\] must be finite, got nan"):
+        envs.step(np.array([[0, 0], [np.nan, 0]], np.float32))
+    with pytest.raises(ValueError, match=r"shape \(2, 2\), got \(2,\)"):
+        envs.step(np.zeros(2, np.float32))
+    envs = Environments(lambda: Counter(action=Discrete(3)), [0])
+    envs.reset()
+    with pytest.raises(ValueError, match=r"action\[0\] must be in 0..2, got 3"):
+        envs.step(np.array([3]))
+
+
+def test_an_observation_of_another_shape_is_refused():
+    envs = Environments(lambda: Counter(observation=Box(-1, 1, (3,))), [0])
+    with pytest.raises(ValueError, match=r"shape \(2,\), its space says \(3,\)"):
+        envs.reset()
+
+
+def through_files(state):
+    """What a file of arrays and a file of JSON make of a state."""
+    arrays, data = state
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    file.seek(0)
+    return dict(np.load(file)), json.loads(json.dumps(data))
+
+
+RESUMED = [("Pendulum-v1", 330), ("CartPole-v1", 45), ("Hopper-v5", 70), ("HalfCheetah-v5", 25)]
+
+
+@pytest.mark.parametrize(("env", "at"), RESUMED)
+def test_a_restart_goes_on_to_the_bit(env, at):
+    if env.endswith("v5"):
+        pytest.importorskip("mujoco")
+    rng = np.random.default_rng(0)
+    with Environments(env, [0, 3]) as one, Environments(env, [0, 3]) as two:
+        one.reset()
+        for _ in range(at):
+            one.step(actions(one, rng))
+        state = through_files(one.state())
+        assert sum(one.episodes) > 0 or env == "HalfCheetah-v5"
+        two.restore(*state)
+        assert np.array_equal(one.obs, two.obs)
+        assert one.obs.dtype == two.obs.dtype
+        assert one.ended == two.ended
+        assert one.totals == two.totals
+        for k in range(230 if env == "Pendulum-v1" else 60):  # beyond the next resets
+            action = actions(one, rng) if k % 2 else np.zeros_like(actions(one, rng))
+            assert equal(one.step(action), two.step(action))
+        assert one.finished() == two.finished()
+        assert equal([*one.state()[0].values()], [*two.state()[0].values()])
+        assert one.state()[1] == two.state()[1]
+
+
+def test_a_state_is_not_changed_by_what_follows():
+    envs = Environments(lambda: Counter(3), [0])
+    envs.reset()
+    action = np.full((1, 2), 0.5, np.float32)
+    envs.step(action)
+    action[:] = 0.0  # the caller uses its array again
+    arrays, data = envs.state()
+    before = json.dumps(data), {k: v.copy() for k, v in arrays.items()}
+    assert arrays["actions"].tolist() == [[0.5, 0.5]]
+    for _ in range(4):
+        envs.step(action)
+    assert json.dumps(data) == before[0]
+    assert all(np.array_equal(arrays[k], v) for k, v in before[1].items())
+
+
+def test_a_state_before_the_first_reset_is_one():
+    envs = Environments(Counter, [0])
+    other = Environments(Counter, [0])
+    other.restore(*through_files(envs.state()))
+    assert np.array_equal(envs.reset(), other.reset())
+
+
+class Hidden(Counter):
+    """An environment whose episodes depend on something that no seed decides."""
+
+    drawn = 0
+
+    def reset(self, *, seed=None, options=None):
+        obs, info = super().reset(seed=seed)
+        Hidden.drawn += 1
+        return obs + Hidden.drawn, info
+
+
+def test_an_environment_that_does_not_repeat_is_named():
+    envs = Environments(Hidden, [3])
+    envs.reset()
+    with pytest.raises(ValueError, match=r"Hidden \(environment 0, seed 3\) did not repeat its episode"):
+        envs.restore(*envs.state())
+
+
+def test_a_state_of_other_environments_is_refused():
+    state = Environments(Counter, [0, 1]).state()
+    with pytest.raises(ValueError, match=r"other environments: it has seeds \[0, 1\]"):
+        Environments(Counter, [0, 2]).restore(*state)
+
+
+MODES = [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP, AutoresetMode.DISABLED]
+
+
+def vector(mode, lengths, terminates=True):
+    return SyncVectorEnv([lambda k=k: Counter(k, terminates) for k in lengths], autoreset_mode=mode)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("terminates", [True, False])
+def test_all_modes_give_the_same_transitions(mode, terminates):
+    """Of each environment the valid steps are those of counting up to its length, over and over."""
+    lengths = [2, 3, 5]
+    envs = VectorAdapter(vector(mode, lengths, terminates), [0, 1, 2])
+    obs = envs.reset()
+    seen = [[] for _ in lengths]
+    for _ in range(40):
+        step = envs.step(np.zeros((3, 2), np.float32))
+        for e in np.flatnonzero(step.valid):
+            assert step.next_obs[e, 1] == obs[e, 1]  # the same episode on both sides
+            end = step.terminated[e] or step.truncated[e]
+            seen[e].append((obs[e, 0], step.next_obs[e, 0], step.reward[e], end, step.terminated[e]))
+        for e in np.flatnonzero(~step.valid):
+            assert not (step.terminated[e])
+            assert not (step.truncated[e])
+            assert step.reward[e] == 0.0
+        assert np.array_equal(envs.obs, step.obs)
+        obs = step.obs
+    for e, n in enumerate(lengths):
+        steps = 40 if mode is not AutoresetMode.NEXT_STEP else 40 - 40 // (n + 1)
+        want = [
+            (k % n, k % n + 1, k % n + 1, k % n == n - 1, k % n == n - 1 and terminates) for k in range(steps)
+        ]
+        assert seen[e] == want
+    ends = envs.finished()
+    assert {(e, total, length) for e, total, length in ends} == {(0, 3.0, 2), (1, 6.0, 3), (2, 15.0, 5)}
+
+
+def test_modes_that_reset_here_take_seeds_as_environments_do():
+    envs = VectorAdapter(vector(AutoresetMode.DISABLED, [2, 3]), [4, 9])
+    ours = Environments(lambda: Counter(2), [4])
+    assert np.array_equal(envs.reset()[0], ours.reset()[0])
+    for _ in range(7):
+        a, b = envs.step(np.zeros((2, 2), np.float32)), ours.step(np.zeros((1, 2), np.float32))
+        assert np.array_equal(a.obs[0], b.obs[0])
+        assert np.array_equal(a.next_obs[0], b.next_obs[0])
+
+
+def test_a_vector_of_discrete_observations_is_one_hot():
+    made = [lambda: Counter(9, observation=Discrete(4, start=2), action=Discrete(3, start=5))] * 2
+    envs = VectorAdapter(SyncVectorEnv(made), [0, 1])
+    envs.reset()
+    assert envs.step(np.array([2, 0])).obs.tolist() == [[0, 1, 0, 0]] * 2
+    assert [env.done for env in envs.env.envs] == [[7], [5]]
+
+
+def test_a_vector_environment_that_does_not_fit_is_refused():
+    made = vector(AutoresetMode.SAME_STEP, [2, 2])
+    with pytest.raises(ValueError, match="has 2 environments, needed are 3: 1 for each of 3 seeds"):
+        make_environments(made, [0, 1, 2])
+    with make_environments(made, [0, 1]) as envs:
+        with pytest.raises(ValueError, match="in use already"):
+            make_environments(made, [0, 1], purpose="evaluate")
+        envs.reset()
+        with pytest.raises(ValueError, match="cannot be resumed exactly"):
+            envs.restore(*through_files(envs.state()))
+    made = vector(AutoresetMode.SAME_STEP, [2])
+    made.metadata = {}
+    with pytest.raises(ValueError, match="must say its autoreset mode in its metadata, says None"):
+        make_environments(made, [0])
+
+
+def test_an_end_without_its_observation_is_refused():
+    class Forgetful(SyncVectorEnv):
+        def step(self, actions):
+            *rest, _info = super().step(actions)
+            return (*rest, {})
+
+    made = Forgetful([lambda: Counter(1)], autoreset_mode=AutoresetMode.SAME_STEP)
+    envs = VectorAdapter(made, [0])
+    envs.reset()
+    with pytest.raises(ValueError, match=r"\(environment 0\) ended at step 1 without its final_obs"):
+        envs.step(np.zeros((1, 2), np.float32))
+
+
+def test_making_a_cheetah_is_quiet_and_nothing_else_is(tmp_path):
+    pytest.importorskip("mujoco")
+    code = (
+        "import mujoco\n"
+        "from eluder.deep.common.environments import Environments\n"
+        "from eluder.deep.common.physics import quiet\n"
+        "Environments('HalfCheetah-v5', [0, 1])\n"
+        "assert mujoco.get_mju_user_warning() is None\n"
+        "with quiet('HalfCheetah-v5'):\n"
+        "    mujoco.get_mju_user_warning()('something else')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stderr.strip() == "WARNING: something else"
+    assert not done.stdout
+    assert "settotalmass" not in "".join(f.read_text() for f in tmp_path.iterdir())
