@@ -127,7 +127,6 @@ def step(sim: LinearSimulator, h: int, s: int, a: int, rng: np.random.Generator)
             factor = sim.psi[h, i]
             for t in range(row.size):
                 row[t] += weight * factor[t]
-    row /= row.sum()
     return sample(row, rng), reward
 
 

@@ -76,7 +76,10 @@ def test_tables_only_where_they_are_needed():
     hot = linear_simulator(one_hot_linear_mdp(river_swim(4, H=3)))
     assert hot.P.shape[0] == 0
     off = LinearMDP([[[1.0 + 1e-9]], [[1.0]]], [[[0.4, 0.6]]], [[0.5]], [0.5, 0.5])  # a row sums to 1 + 1e-9
+    assert linear_simulator(off).P.shape == (1, 2, 1, 2)
     np.testing.assert_allclose(linear_simulator(off).P.sum(axis=-1), 1, rtol=1e-15)
+    signed = LinearMDP([[[1.0, 0.0]], [[0.5, 0.5]]], [[[0.5, 0.5], [-0.1, 1.1]]], [[0.5, 0.5]], [0.5, 0.5])
+    assert linear_simulator(signed).P.shape == (1, 2, 1, 2)
 
 
 def test_measures_again_only_what_changed():

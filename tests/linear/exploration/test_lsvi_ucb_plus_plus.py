@@ -7,7 +7,7 @@ import pytest
 
 from eluder.core.exact import optimal_value, policy_value
 from eluder.core.linear import episodic
-from eluder.core.simulator import simulator
+from eluder.core.linear_simulator import linear_simulator
 from eluder.core.value_regression import add_weighted_round, new_regression
 from eluder.envs import random_linear_mdp
 from eluder.experiments import regret
@@ -113,7 +113,7 @@ def test_plan_is_the_equations():
     """Both estimates on data and values that are not those of a run; each stays monotone."""
     g, H, S, A, d = rng(3), 3, 5, 2, 3
     mdp = random_linear_mdp(S, A, d, H, rng=g)
-    sim, fit, u = simulator(episodic(mdp)), new_regression(mdp.phi, H, 0.1), np.zeros(d)
+    sim, fit, u = linear_simulator(mdp), new_regression(mdp.phi, H, 0.1), np.zeros(d)
     for _ in range(60):
         h, s, a, t = (int(g.integers(n)) for n in (H, S, A, S))
         add_weighted_round(fit, h, s, a, 0.0, t, g.uniform(0.1, 1), u)
@@ -159,3 +159,15 @@ def test_regret_grows_no_faster_than_declared():
     slope = np.polyfit(np.log(k + 1), np.log(curve[k]), 1)[0]
     print(f"lsvi_ucb_plus_plus (c=0.05, d3=0): slope {slope:.3f}, regret {curve[-1]:.0f}")
     assert slope < 0.6
+
+
+def test_lower_values_never_fall():
+    """A plan whose widths are larger keeps the lower values of the one before, as it does the upper ones."""
+    mdp, shape = random_linear_mdp(5, 3, 3, 3, rng=rng()), (3, 5, 3)
+    Q, low, V, V_low = np.full(shape, 1.1), np.full(shape, 0.7), np.zeros((4, 5)), np.zeros((4, 5))
+    room = (np.zeros(3), np.zeros(3), np.zeros(3))
+    fit, sim, pi = new_regression(mdp.phi, 3, 1.0), linear_simulator(mdp), np.zeros((3, 5), np.int64)
+    _plan(Q, low, V, V_low, pi, fit, sim, 50.0, 50.0, *room)
+    assert (low == 0.7).all()
+    assert (Q == 1.1).all()
+    assert (V_low[:3] == 0.7).all()
