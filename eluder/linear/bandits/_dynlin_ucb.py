@@ -45,7 +45,7 @@ from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.kernels import kernel
 from eluder.core.results import BanditResult
 from eluder.core.ridge import Ridge, absorb, ridge
-from eluder.linear.bandits._ellipsoid import choose
+from eluder.linear.bandits._ellipsoid import choose, refuse_overflow
 
 __all__ = ["dynlin_ucb"]
 
@@ -122,6 +122,8 @@ def dynlin_ucb(
     c = checks.number("c", c, 0.0)
     U = float(np.linalg.norm(bandit.phi, axis=1).max())
     books = dynamical_ledger(bandit, T)
+    largest = c * radius(known, U, bandit.phi.shape[1], T, lam, delta)
+    refuse_overflow(bandit.phi, lam, largest, c=c, **{f"bounds.{f}": x for f, x in known._asdict().items()})
     _dynlin_ucb(bandit, T, known, U, delta, c, ridge(bandit.phi, lam), books, checks.generator(rng))
     return dynamical_result(books)
 

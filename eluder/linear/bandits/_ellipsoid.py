@@ -3,7 +3,8 @@
 import math
 
 from eluder.core.kernels import kernel
-from eluder.core.ridge import Ridge
+from eluder.core.ridge import LARGEST_RADIUS, Ridge, checked_radius
+from eluder.core.types import Array
 
 
 @kernel
@@ -23,9 +24,23 @@ def choose(R: Ridge, rad: float, low: int, high: int) -> int:
     return best
 
 
+def longest(phi: Array) -> float:
+    """Return the largest norm of the arms."""
+    return math.sqrt(float((phi**2).sum(axis=1).max()))
+
+
+def refuse_overflow(phi: Array, lam: float, rad: float, **source: float) -> None:
+    """Refuse a penalty so small, or a radius so large, that bonuses may overflow."""
+    widest = max(1.0, longest(phi) ** 2) / lam
+    if not widest <= LARGEST_RADIUS:
+        limit = f"it must be at most {LARGEST_RADIUS:g}"
+        raise ValueError(f"lam = {lam:g} makes the widths of arms up to {widest:g}, {limit}")
+    checked_radius(rad, lam=lam, **source)
+
+
 def largest_log_det(d: int, T: int, L: float, lam: float) -> float:
     """Return ``d ln(1 + T L^2 / (d lam))``, which bounds ``ln det V / det(lam I)`` after T rounds."""
-    return d * math.log1p(T * L**2 / (d * lam))
+    return d * math.log1p(T * (L * L) / (d * lam))
 
 
 def optimistic_bound(rad: float, d: int, T: int, L: float, lam: float, switch: float) -> float:

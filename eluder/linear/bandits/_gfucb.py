@@ -49,8 +49,8 @@ from eluder.core.multitask_bandits import (
     play_tasks,
     refuse_other_problems,
 )
-from eluder.core.ridge import checked_radius
 from eluder.core.types import Array, IntArray
+from eluder.linear.bandits._ellipsoid import refuse_overflow
 from eluder.linear.bandits._joint_choice import Search, choose_jointly, search
 
 __all__ = ["gfucb"]
@@ -131,7 +131,8 @@ def gfucb(
     N, (M, k) = bandit.phi.shape[0], bandit.heads.shape
     L = float(np.sqrt((bandit.phi**2).sum(axis=-1).max()))
     widest = math.sqrt(2 * math.log(N / delta) + M * largest_log_det(k, T, L, lam))
-    checked_radius(c * (sigma * widest + math.sqrt(lam * M) * S), c=c, sigma=sigma, lam=lam, S=S)
+    rad = c * (sigma * widest + math.sqrt(lam * M) * S)
+    refuse_overflow(bandit.phi.reshape(-1, k), lam, rad, c=c, sigma=sigma, S=S)
     fits, books = multitask_ridge(N, M, k, lam), multitask_ledger(bandit, T)
     base, scale = c**2 * slack_base(N, M, sigma, lam, S, delta), (c * sigma) ** 2
     W, chosen = search(M, bandit.phi.shape[2]), np.zeros(N, np.int64)

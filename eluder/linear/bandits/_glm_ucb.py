@@ -52,7 +52,14 @@ from eluder.core.linear_bandits import (
 )
 from eluder.core.results import BanditResult
 from eluder.core.ridge import Ridge, absorb, ridge
-from eluder.linear.bandits._ellipsoid import choose, largest_log_det, optimistic_bound, radius
+from eluder.linear.bandits._ellipsoid import (
+    choose,
+    largest_log_det,
+    longest,
+    optimistic_bound,
+    radius,
+    refuse_overflow,
+)
 from eluder.linear.bandits._likelihood import Likelihood, fit, likelihood
 
 __all__ = ["glm_ucb"]
@@ -146,7 +153,9 @@ def glm_ucb(
     c = checks.number("c", c, 0.0)
     books = contextual_linear_ledger(bandit, T)
     model = likelihood(flat.phi.shape[1], flat.link, kappa * lam, S)
-    ratio = sigma / kappa
+    ratio, widest = sigma / kappa, largest_log_det(flat.phi.shape[1], T, longest(flat.phi), lam)
+    rad = c * radius(lam, S, ratio, widest, delta)
+    refuse_overflow(flat.phi, lam, rad, c=c, S=S, sigma=sigma, kappa=kappa)
     R = ridge(flat.phi, lam)
     _glm_ucb(flat, T, S, ratio, tau, switch, delta, c, model, R, books, checks.generator(rng))
     return linear_result(books)

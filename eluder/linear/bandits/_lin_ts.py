@@ -46,7 +46,7 @@ from eluder.core.linear_bandits import (
 from eluder.core.results import BanditResult
 from eluder.core.ridge import Ridge, absorb, ridge
 from eluder.core.types import Array
-from eluder.linear.bandits._ellipsoid import radius
+from eluder.linear.bandits._ellipsoid import largest_log_det, longest, radius, refuse_overflow
 
 __all__ = ["lin_ts"]
 
@@ -118,6 +118,8 @@ def lin_ts(
     sigma = checks.number("sigma", subgaussian_scale(flat) if sigma is None else sigma, 0.0, 1e100)
     delta = share_of_failure(checks.failure_probability("delta", delta), T)
     c = checks.number("c", c, 0.0)
+    widest = largest_log_det(flat.phi.shape[1], T, longest(flat.phi), lam)
+    refuse_overflow(flat.phi, lam, c * radius(lam, S, sigma, widest, delta), c=c, S=S, sigma=sigma)
     books, R = contextual_linear_ledger(bandit, T), ridge(flat.phi, lam)
     _lin_ts(flat, T, S, sigma, delta, c, R, books, checks.generator(rng))
     return linear_result(books)

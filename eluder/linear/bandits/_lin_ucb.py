@@ -46,7 +46,14 @@ from eluder.core.linear_bandits import (
 )
 from eluder.core.results import BanditResult
 from eluder.core.ridge import Ridge, absorb, ridge
-from eluder.linear.bandits._ellipsoid import choose, largest_log_det, optimistic_bound, radius
+from eluder.linear.bandits._ellipsoid import (
+    choose,
+    largest_log_det,
+    longest,
+    optimistic_bound,
+    radius,
+    refuse_overflow,
+)
 
 __all__ = ["lin_ucb"]
 
@@ -122,6 +129,8 @@ def lin_ucb(
     switch = checks.number("switch", switch, 0.0)
     delta = checks.failure_probability("delta", delta)
     c = checks.number("c", c, 0.0)
+    widest = largest_log_det(flat.phi.shape[1], T, longest(flat.phi), lam)
+    refuse_overflow(flat.phi, lam, c * radius(lam, S, sigma, widest, delta), c=c, S=S, sigma=sigma)
     books, R = contextual_linear_ledger(bandit, T), ridge(flat.phi, lam)
     _lin_ucb(flat, T, S, sigma, switch, delta, c, R, books, checks.generator(rng))
     return linear_result(books)

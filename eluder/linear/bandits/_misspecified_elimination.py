@@ -40,7 +40,7 @@ from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.kernels import kernel
 from eluder.core.results import BanditResult
 from eluder.core.types import Array, IntArray
-from eluder.linear.bandits._phased_elimination import survivors
+from eluder.linear.bandits._phased_elimination import rescaled, survivors
 
 __all__ = ["misspecified_elimination"]
 
@@ -183,7 +183,7 @@ def _run(
     m = first_size(bandit.phi.shape[1])
     while t < T:
         history.append(active)
-        phi = bandit.phi[active]
+        phi = rescaled(bandit.phi[active])
         if active.size == 1 or not phi.any():
             t = _play_phase(bandit, t, T, active[:1], np.array([T - t]), np.zeros(1), books, rng)
             break

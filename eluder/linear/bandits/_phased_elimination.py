@@ -42,6 +42,8 @@ from eluder.core.types import Array, IntArray
 
 __all__ = ["phased_elimination"]
 
+SMALLEST = 1e-300  # eps of a phase, so that it does not become 0 where nothing can be told apart
+
 
 def phased_elimination(
     bandit: LinearBandit,
@@ -131,10 +133,16 @@ GUARANTEES = (
 )
 
 
+def rescaled(phi: Array) -> Array:
+    """Return phi times a power of 2, largest entry in [1/2, 1): designs and estimates stay what they are."""
+    scaled: Array = np.ldexp(phi, -np.frexp(np.abs(phi).max())[1])
+    return scaled
+
+
 def plays(pi: Array, width: float, eps: float, A: int, phase: int, sigma: float, delta: float) -> IntArray:
     """Return ``ceil(2 width pi (sigma / eps)^2 ln(A phase (phase + 1) / delta))``; at least 1 if pi > 0."""
     log = math.log(A * phase * (phase + 1) / delta)
-    n = np.ceil(np.minimum(2 * width * pi * (sigma / eps) ** 2 * log, 2.0**53))
+    n = np.ceil(np.minimum(2 * width * pi * min(sigma / eps, 1e100) ** 2 * log, 2.0**53))
     return np.where(pi > 0, np.maximum(n, 1.0), 0.0).astype(np.int64)
 
 
@@ -162,12 +170,12 @@ def _run(
     active, t, phase, history = np.arange(A), 0, 1, []
     while t < T:
         history.append(active)
-        phi = bandit.phi[active]
+        phi = rescaled(bandit.phi[active])
         if active.size == 1 or not phi.any():
             t = _play_phase(bandit, t, T, active[:1], np.array([T - t]), np.zeros(1), books, rng)
             break
         design = optimal_design(phi, tol=tol)
-        eps = scale * 2.0**-phase
+        eps = max(scale * 2.0**-phase, SMALLEST)
         n = plays(design.pi, design.width, eps, A, phase, sigma, delta)
         total = np.zeros(active.size)
 

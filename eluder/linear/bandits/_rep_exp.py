@@ -29,6 +29,7 @@ from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.kernels import kernel
 from eluder.core.ridge import Ridge, absorb, ridge
 from eluder.core.types import Array, IntArray
+from eluder.linear.bandits._ellipsoid import refuse_overflow
 
 __all__ = ["SelectionResult", "rep_exp"]
 
@@ -109,6 +110,7 @@ def rep_exp(
         raise ValueError(f"center must be True or False, got {center!r}")
     phi = np.ascontiguousarray(bandit.phi - bandit.phi.mean(axis=0)) if center else bandit.phi
     result = SelectionResult(np.zeros(T, np.int64), np.zeros(T), np.zeros(T), np.zeros(T))
+    refuse_overflow(phi, lam, 0.0)
     R, g = ridge(phi, lam), checks.generator(rng)
     _rep_exp(bandit, R, result.arms, result.rewards, result.bonus, result.log_det, g)
     return result

@@ -45,6 +45,7 @@ from eluder.core.types import Array, IntArray
 __all__ = ["sparse_elimination"]
 
 MAX_NET = 10**9  # points of a net that are looked at
+MAX_PLAYS = 10**9  # of one arm
 
 
 def sparse_elimination(
@@ -123,6 +124,10 @@ def sparse_elimination(
         raise ValueError(f"eps = {eps:g} and s = {s} make a net of {points:.3g} points, more than {MAX_NET}")
     pulls, total = np.zeros(A, np.int64), np.zeros(A)
     n, w = plays(sigma, eps, A, delta), eps if sigma > 0 else 0.0
+    if n > MAX_PLAYS:
+        raise ValueError(
+            f"eps = {eps:g}, c = {c:g} and the noise make {n:.3g} plays of an arm, more than {MAX_PLAYS}"
+        )
     arm = int(_search(bandit, every, q, S, eps, n, w, pulls, total, g))
     means = np.where(pulls > 0, total / np.maximum(pulls, 1), np.nan)
     status = "stopped"
@@ -140,7 +145,7 @@ def grid_size(S: float, L: float, s: int, eps: float) -> int:
 
 def plays(sigma: float, eps: float, A: int, delta: float) -> int:
     """Return ``ceil(2 (sigma / eps)^2 ln(2 A / delta))``; 1 without noise."""
-    return max(1, math.ceil(min(2 * (sigma / eps) ** 2 * math.log(2 * A / delta), 2.0**53)))
+    return max(1, math.ceil(min(2 * min(sigma / eps, 1e100) ** 2 * math.log(2 * A / delta), 2.0**53)))
 
 
 def gap_bound(eps: float, sigma: float = 1.0) -> float:

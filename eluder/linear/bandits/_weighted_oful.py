@@ -51,7 +51,7 @@ from eluder.core.linear_bandits import (
 from eluder.core.results import BanditResult
 from eluder.core.ridge import Ridge, absorb, ridge
 from eluder.core.types import Array
-from eluder.linear.bandits._ellipsoid import choose, radius
+from eluder.linear.bandits._ellipsoid import choose, largest_log_det, longest, radius, refuse_overflow
 
 __all__ = ["weighted_oful"]
 
@@ -136,6 +136,8 @@ def weighted_oful(
     gamma = checks.number("gamma", width_factor(largest, d) if gamma is None else gamma, 0.0, 1e100)
     delta = checks.failure_probability("delta", delta)
     c = checks.number("c", c, 0.0)
+    widest = largest_log_det(d, T, longest(flat.phi) / alpha, lam)
+    refuse_overflow(flat.phi, lam, c * radius(lam, S, 1.0, widest, delta), c=c, S=S, alpha=alpha)
     books = contextual_linear_ledger(bandit, T)
     R, generator = ridge(flat.phi, lam), checks.generator(rng)
     _weighted_oful(flat, T, S, noise, alpha, gamma, delta, c, R, books, generator)
