@@ -36,6 +36,7 @@ ROWS = [
             *SCALE,
             ({"lam": 0.0}, r"lam must be in \(0, inf"),
             ({"data": 3}, "data must be a Transitions, got int"),
+            ({"c": 1e308}, r"c = 1e\+308 makes the radius inf"),
         ),
     )
     for name in ("pevi", "vapvi")

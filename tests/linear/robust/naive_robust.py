@@ -57,20 +57,18 @@ def nu_penalty(z, V, w, top, divergence):
         return z(np.minimum(V, V.min() + w))
     if divergence == "kl":
         return -w * math.log(max(z(np.exp(-V / w)), math.exp(-top / w)))
-    best = -math.inf
-    for a in np.append(np.linspace(V.min(), V.max(), 4001), V):
-        x, y = np.clip(z(np.minimum(V, a)), 0, top), np.clip(z(np.minimum(V, a) ** 2), 0, top**2)
-        best = max(best, x + x**2 / (4 * w) - y / (4 * w))
-    return best
+    cut = np.minimum(V, np.append(np.linspace(V.min(), V.max(), 4001), V)[:, None]).T
+    x, y = np.clip(z(cut), 0, top), np.clip(z(cut**2), 0, top**2)
+    return (x + x**2 / (4 * w) - y / (4 * w)).max()
 
 
-def worst(mdp, h, rounds, V, lam, top):
-    """Return nu and the coordinate widths of stage h from its rounds (phi, s')."""
+def worst(mdp, h, rounds, V, lam, top, var=None):
+    """Return nu and the coordinate widths of stage h from its rounds (phi, s') and their variances."""
     d = mdp.phi.shape[2]
-    Lambda = lam * np.eye(d) + sum((np.outer(f, f) for f, _ in rounds), np.zeros((d, d)))
-    inverse = np.linalg.inv(Lambda)
-    rows = [np.eye(V.size)[t] for _, t in rounds]
-    M = sum((np.outer(f, row) for (f, _), row in zip(rounds, rows, strict=True)), np.zeros((d, V.size)))
+    F = np.array([f for f, _ in rounds]).reshape(-1, d)
+    W = F / (np.ones(len(rounds)) if var is None else var)[:, None]
+    inverse = np.linalg.inv(lam * np.eye(d) + W.T @ F)
+    M = W.T @ np.eye(V.size)[[t for _, t in rounds]].reshape(-1, V.size)
     nu = np.zeros(d)
     for i in range(d):
 
@@ -85,19 +83,34 @@ def worst(mdp, h, rounds, V, lam, top):
     return nu, np.sqrt(np.diag(inverse))
 
 
-def offline(mdp, data, beta, lam):
-    """R2PVI and DRPVI; `beta` has shape (H, d)."""
+def offline(mdp, data, beta, lam, var=None):
+    """R2PVI and DRPVI; `beta` has shape (H, d), `var` (K, H) the variances that rows are divided by."""
     S = mdp.mu.size
     V, pi = np.zeros((mdp.H + 1, S)), np.zeros((mdp.H, S), int)
     for h in reversed(range(mdp.H)):
         rounds = [
             (mdp.phi[s, a], t) for s, a, t in zip(data.s[:, h], data.a[:, h], data.s_next[:, h], strict=True)
         ]
-        nu, width = worst(mdp, h, rounds, V[h + 1], lam, mdp.H - h - 1)
+        at = None if var is None else var[:, h]
+        nu, width = worst(mdp, h, rounds, V[h + 1], lam, mdp.H - h - 1, at)
         Q = np.clip(mdp.phi @ (mdp.theta[h] + nu) - mdp.phi @ (beta[h] * width), 0, mdp.H - h)
         Q = np.where(mdp.mask, Q, -np.inf)
         V[h], pi[h] = Q.max(axis=1), np.round(Q, 9).argmax(axis=1)
     return V[:-1], pi
+
+
+def variance_aware(mdp, data, first, beta, lam):
+    """VA-DRPVI and VA-R2PVI; `first` and `beta` (H, d) are the radii; also return the largest variance."""
+    half, H, d = len(data.r) // 2, mdp.H, mdp.phi.shape[2]
+    aside, rest = (type(data)(*(x[part] for x in data)) for part in (slice(half), slice(half, None)))
+    V = np.vstack([offline(mdp, aside, first, 1.0)[0], np.zeros(mdp.mu.size)])
+    var = np.ones(rest.r.shape)
+    for h in range(H):
+        F, y, top = mdp.phi[aside.s[:, h], aside.a[:, h]], V[h + 1, aside.s_next[:, h]], H - h - 1
+        u, square = (np.linalg.solve(np.eye(d) + F.T @ F, F.T @ y**p) for p in (1, 2))
+        f = mdp.phi[rest.s[:, h], rest.a[:, h]]
+        var[:, h] = np.maximum(1, np.clip(f @ square, 0, top**2) - np.clip(f @ u, 0, top) ** 2)
+    return *offline(mdp, rest, beta, lam, var), var.max()
 
 
 def online(mdp, P, K, beta, lam, rng, tau=0.0, eta=math.inf, ref=None):

@@ -25,8 +25,16 @@ def data():
     return collect_episodes(episodic(nominal(mdp)), pi, 80, np.random.default_rng(0))
 
 
+def blocked():
+    """Data with an action that is not available."""
+    log = data()
+    return log._replace(a=np.where(log.s == 3, 0, log.a))
+
+
+BLOCKED = ({"data": blocked()}, "not available in state 3")
 LAM = (({"lam": 0.0}, r"lam must be in \(0, inf"),)
 KIND = ({"mdp": penalty()}, "mdp must be robust with mode 'ball', got 'penalty'")
+OTHER = ({"mdp": ball()}, "mdp must be robust with mode 'penalty', got 'ball'")
 TV = ({"mdp": ball()._replace(divergence="kl")}, "mdp must be robust in 'tv', got 'kl'")
 
 ROWS = [
@@ -64,11 +72,21 @@ ROWS = [
             result=PessimisticResult,
             seeded=False,
             check=check,
-            errors=(*DELTA, *SCALE, *LAM, ({"data": 3}, "data must be a Transitions, got int"), *errors),
+            errors=(
+                *DELTA,
+                *SCALE,
+                *LAM,
+                BLOCKED,
+                ({"c": 1e308}, "c = 1e\\+308 makes the radius"),
+                ({"data": 3}, "data must be a Transitions, got int"),
+                *errors,
+            ),
         )
         for name, problem, errors in (
             ("drpvi", ball, (KIND,)),
-            ("r2pvi", penalty, (({"mdp": ball()}, "mdp must be robust with mode 'penalty', got 'ball'"),)),
+            ("va_drpvi", ball, (KIND,)),
+            ("r2pvi", penalty, (OTHER,)),
+            ("va_r2pvi", penalty, (OTHER,)),
         )
     ),
 ]
