@@ -25,6 +25,8 @@ logarithm are from memory.)
 Deviations from the paper: there a state that pays nothing for ever makes min V = 0; here min V is the least
 of the estimates over the states, the same where there is such a state. The rewards' parameter theta is
 known, as there. Sums over the rounds are kept as statistics, and the maximum over a is exact, not a search.
+Balls of KL and chi-square are accepted, with the duals of DRPVI: these are not in the paper, without
+guarantee.
 """
 
 import math
@@ -36,6 +38,7 @@ from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.kernels import kernel
 from eluder.core.linear import episodic
 from eluder.core.results import OnlineResult
+from eluder.core.ridge import checked_radius
 from eluder.core.robust_linear import (
     RobustLinearMDP,
     nominal,
@@ -65,7 +68,7 @@ def dr_lsvi_ucb(
     Parameters
     ----------
     mdp : RobustLinearMDP
-        The simulator, with balls in total variation. The learner knows `phi`, `theta`, the radii and the
+        The simulator, with balls. The learner knows `phi`, `theta`, the divergence, the radii and the
         horizon; it sees states of the nominal problem.
     K : int
         Number of episodes.
@@ -87,8 +90,8 @@ def dr_lsvi_ucb(
     Raises
     ------
     ValueError
-        If `mdp` is not robust with balls in total variation, `K` < 1, `lam` is not positive, `delta` is
-        outside (0, 1), `c` is negative, or `rng` is not a Generator.
+        If `mdp` is not robust with balls, `K` < 1, `lam` is not positive, `delta` is outside (0, 1), `c` is
+        negative or makes the radius exceed 1e100, or `rng` is not a Generator.
 
     Notes
     -----
@@ -107,7 +110,7 @@ def dr_lsvi_ucb(
     >>> dr_lsvi_ucb(mdp, 50, c=0.05, rng=np.random.default_rng(0)).value.shape
     (50,)
     """
-    refuse_not_robust(mdp, "ball", ("tv",))
+    refuse_not_robust(mdp, "ball")
     K = checks.integer("K", K)
     lam = checks.number("lam", lam, 0.0, open_low=True)
     delta = checks.failure_probability("delta", delta)
@@ -116,7 +119,8 @@ def dr_lsvi_ucb(
     fit = new_regression(mdp.phi, H, lam)
     Q, pi, N = np.zeros((H, S, A)), np.zeros((H, S), np.int64), np.zeros((H, S, A), np.int64)
     value, upper = np.empty(K), np.empty(K)
-    sim, scale = simulator(episodic(nominal(mdp))), np.full(d, c * radius(d, H, K, delta))
+    beta = checked_radius(c * radius(d, H, K, delta), c=c)
+    sim, scale = simulator(episodic(nominal(mdp))), np.full(d, beta)
     args = (fit, sim, mdp.theta, mdp.level, robust_model(mdp), scale, checks.generator(rng))
     _dr_lsvi_ucb(value, upper, Q, pi, N, *args)
     Q[:, ~mdp.mask] = -np.inf
@@ -156,6 +160,7 @@ def _plan(
     sim: Simulator,
     theta: Array,
     rho: Array,
+    kind: int,
     scale: Array,
 ) -> bool:
     """Plan in place (`Q`, `V`, `pi`); return whether `pi` changed."""
@@ -163,7 +168,7 @@ def _plan(
     nu, width = np.zeros(scale.size), np.zeros(scale.size)
     changed = False
     for h in range(H - 1, -1, -1):
-        estimate_factors(fit, h, V[h + 1], rho[h], 0, False, float(H - h - 1), nu)
+        estimate_factors(fit, h, V[h + 1], rho[h], kind, False, float(H - h - 1), nu)
         coordinate_widths(fit, h, scale, width)
         for s in range(S):
             best, largest = -1, -math.inf
@@ -202,7 +207,7 @@ def _dr_lsvi_ucb(
     V, V_pi, table, u = np.zeros((H + 1, S)), np.zeros((H + 1, S)), np.zeros((H, S, A)), np.zeros(scale.size)
     for k in range(value.size):
         # plan
-        changed = _plan(Q, V, pi, fit, sim, theta, rho, scale)
+        changed = _plan(Q, V, pi, fit, sim, theta, rho, model.kind, scale)
         upper[k] = 0.0
         for s in range(S):
             upper[k] += sim.mu[s] * V[0, s]

@@ -24,7 +24,8 @@ for the value-based DR-LSVI-UCB (the abstract; the constants of the theorem are 
 Deviations from the paper: whether it takes the one-shot step (eta infinite, the default) or steps from the
 last policy is not confirmed; both are here. The radius beta is that of DR-LSVI-UCB, not confirmed. The
 least value is that of the estimates over the states. Sums over the rounds are kept as statistics; the
-maximum over a is exact.
+maximum over a is exact. Balls of KL and chi-square are accepted, with the duals of DRPVI: these are not in
+the paper, without guarantee.
 """
 
 import math
@@ -37,6 +38,7 @@ from eluder.core.guarantees import Guarantee, Paper
 from eluder.core.kernels import kernel, sample
 from eluder.core.linear import episodic
 from eluder.core.results import OnlineResult
+from eluder.core.ridge import checked_radius
 from eluder.core.robust_linear import (
     RobustLinearMDP,
     log_reference,
@@ -71,7 +73,7 @@ def dr_rpo(
     Parameters
     ----------
     mdp : RobustLinearMDP
-        The simulator, with balls in total variation. The learner knows `phi`, `theta`, the radii and the
+        The simulator, with balls. The learner knows `phi`, `theta`, the divergence, the radii and the
         horizon; it sees states of the nominal problem.
     K : int
         Number of episodes.
@@ -100,8 +102,8 @@ def dr_rpo(
     Raises
     ------
     ValueError
-        If `mdp` is not robust with balls in total variation, `K` < 1, `tau`, `eta` or `lam` is not
-        positive, `ref` is not such a policy, `delta` is outside (0, 1), `c` is negative, or `rng` is not a
+        If `mdp` is not robust with balls, `K` < 1, `tau`, `eta` or `lam` is not positive, `ref` is not such a
+        policy, `delta` is outside (0, 1), `c` is negative or makes the radius exceed 1e100, or `rng` is not a
         Generator.
 
     Notes
@@ -122,7 +124,7 @@ def dr_rpo(
     >>> dr_rpo(mdp, 50, c=0.05, rng=np.random.default_rng(0)).pi.shape
     (3, 5, 16)
     """
-    refuse_not_robust(mdp, "ball", ("tv",))
+    refuse_not_robust(mdp, "ball")
     K = checks.integer("K", K)
     tau = checks.number("tau", tau, 0.0, open_low=True)
     eta = eta if eta == math.inf else checks.number("eta", eta, 0.0, open_low=True)
@@ -134,7 +136,7 @@ def dr_rpo(
     fit, sim = new_regression(mdp.phi, H, lam), simulator(episodic(nominal(mdp)))
     Q, N, value, upper = np.zeros((H, S, A)), np.zeros((H, S, A), np.int64), np.empty(K), np.empty(K)
     pi = np.exp(np.broadcast_to(log_ref, (H, S, A)))
-    scale = np.full(d, c * radius(d, H, K, delta))
+    scale = np.full(d, checked_radius(c * radius(d, H, K, delta), c=c))
     args = (fit, sim, mdp.theta, mdp.level, robust_model(mdp), scale, tau, eta, log_ref)
     _dr_rpo(value, upper, Q, pi, N, *args, checks.generator(rng))
     Q[:, ~mdp.mask] = -np.inf
@@ -172,6 +174,7 @@ def _improve(
     sim: Simulator,
     theta: Array,
     rho: Array,
+    kind: int,
     scale: Array,
     tau: float,
     eta: float,
@@ -181,7 +184,7 @@ def _improve(
     H, S, A = Q.shape
     nu, width = np.zeros(scale.size), np.zeros(scale.size)
     for h in range(H - 1, -1, -1):
-        estimate_factors(fit, h, V[h + 1], rho[h], 0, False, float(H - h - 1), nu)
+        estimate_factors(fit, h, V[h + 1], rho[h], kind, False, float(H - h - 1), nu)
         coordinate_widths(fit, h, scale, width)
         for s in range(S):
             for a in range(A):
@@ -220,7 +223,7 @@ def _dr_rpo(
     log_pi[:] = log_ref
     for k in range(value.size):
         # evaluate, improve
-        _improve(Q, V, log_pi, fit, sim, theta, rho, scale, tau, eta, log_ref)
+        _improve(Q, V, log_pi, fit, sim, theta, rho, model.kind, scale, tau, eta, log_ref)
         pi[:] = np.exp(log_pi)
         value[k] = robust_value(model, pi, tau, log_ref, V_pi)  # measurement
         upper[k] = 0.0

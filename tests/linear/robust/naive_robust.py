@@ -16,11 +16,11 @@ def nu_kl_ball(z, V, rho, top):
     mean = low + z(V - low)
     if rho == 0 or mean <= low or top <= low:
         return mean if rho == 0 else max(mean, low)
-    best = low
-    for x in np.linspace(math.log((top - low) / rho), math.log((top - low) / rho) - 30, 40_001):
-        t = math.exp(x)
-        inside = 1 + z(np.exp((low - V) / t) - 1)
-        y = low - t * math.log(inside) - t * rho if inside > 0 else top
+    best, start = low, math.log((top - low) / rho)
+    t = np.exp(np.linspace(start, start - 30, 40_001))
+    inside = 1 + z(np.exp((low - V[:, None]) / t) - 1)
+    values = np.where(inside > 0, low - t * np.log(np.maximum(inside, 1e-300)) - t * rho, top)
+    for y in values:
         if y < best and best > low:
             break
         best = max(best, y)
@@ -41,15 +41,16 @@ def nu_chi2_ball(z, V, rho):
         return low + mean
 
     def f(a):
-        x, y = z(np.minimum(W, a)), z(np.minimum(W, a) ** 2)
-        return x - math.sqrt(rho * max(y - x**2, 0.0))
+        cut = np.minimum(W[:, None], a)
+        x, y = z(cut), z(cut**2)
+        return x - np.sqrt(rho * np.maximum(y - x**2, 0.0))
 
-    a = np.append(np.linspace(0, W.max(), 2001), W)
+    a, width = np.append(np.linspace(0, W.max(), 2001), W), W.max() / 2000
     for _ in range(4):
-        best = max(a, key=f)
-        width = W.max() / 2000 if len(a) > 2000 else (a[1] - a[0])
+        best = a[f(a).argmax()]
         a = np.append(np.clip(np.linspace(best - width, best + width, 101), 0, W.max()), best)
-    return low + min(f(max(a, key=f)), max(mean, 0.0))
+        width /= 50
+    return low + min(f(a).max(), max(mean, 0.0))
 
 
 def nu_penalty(z, V, w, top, divergence):
