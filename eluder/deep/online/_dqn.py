@@ -128,7 +128,7 @@ class DQNConfig:
     utd: float = 0.5
     epsilon: tuple[float, float] = (1.0, 0.05)
     epsilon_steps: int = 10_000
-    target_every: int = 250
+    target_every: int = 50
     tau: float = 1.0
     fused: bool = True
 

@@ -378,13 +378,14 @@ def test_quantiles_of_a_bandit(kappa):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [{}, {"num_quantiles": 20, "duelling": True, "n_step": 3}], ids=str)
-def test_balances_the_pole(options):
-    schedule = Schedule(evaluate_every=5_000, episodes=10, log_every=0)
-    result = dqn("CartPole-v1", 50_000, config=DQNConfig(**options), seeds=(0, 1, 2), schedule=schedule)
+def test_balances_the_pole():
+    """Of 500; a policy of chance has 22. The best evaluation, as the last one may fall in a dip."""
+    config = DQNConfig(n_step=3, lr=1e-3)
+    schedule = Schedule(evaluate_every=5_000, episodes=5, log_every=0)
+    result = dqn("CartPole-v1", 25_000, config=config, seeds=(0, 1, 2), schedule=schedule)
     best = result.returns.mean(axis=2).max(axis=0)
-    assert np.median(best) > 475
-    assert best.min() > 300
+    assert np.median(best) > 350
+    assert best.min() > 200
 
 
 # --- runs ---
