@@ -287,8 +287,8 @@ def ddpg(
 
     Notes
     -----
-    One update costs eight passes through networks of `hidden` units for `batch_size` rows, per seed; memory
-    is the replay.
+    One update costs ten passes through a network of `hidden` units for `batch_size` rows, per seed, where the
+    way back counts two; memory is the replay.
 
     References
     ----------

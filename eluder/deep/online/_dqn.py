@@ -396,8 +396,8 @@ def dqn(
 
     Notes
     -----
-    One update costs four passes through the network for `batch_size` rows, per seed, and one more if double;
-    quantile regression compares Z^2 pairs per row. Memory is the replay.
+    One update costs four passes through the network for `batch_size` rows, per seed, where the way back
+    counts two, and one more if double; quantile regression compares Z^2 pairs per row. Memory is the replay.
 
     References
     ----------
