@@ -289,8 +289,8 @@ def td3(
 
     Notes
     -----
-    One update costs nine passes through a network of `hidden` units for `batch_size` rows, per seed, where the
-    way back counts two, and five more when the actor's turn is; memory is the replay.
+    One update costs nine passes through a network of `hidden` units for `batch_size` rows, per seed, where
+    the way back counts two, and five more when the actor's turn is; memory is the replay.
 
     References
     ----------
