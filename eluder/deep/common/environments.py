@@ -154,21 +154,26 @@ class Environments(Stepping):
         n, action = self.num, self._checked_actions(action)
         follow = np.empty_like(self.obs)
         reward, (terminated, truncated) = np.empty(n), np.zeros((2, n), bool)
+        ended: dict[int, tuple[float, int, np.ndarray]] = {}
         self.t += 1
-        for e, (obs, r, terminal, cut, _) in enumerate(self.stepper.step(self.scale(action))):
+
+        def take(e: int, result: Any) -> None:  # in the order in which they are done
+            obs, reward[e], terminated[e], truncated[e], _ = result
             follow[e] = self._encode(obs) if self.one_hot else obs
-            reward[e], terminated[e], truncated[e] = r, terminal, cut
             self.actions[e].append(action[e])
-            self.totals[e] += float(r)
+            self.totals[e] += float(reward[e])
+            if terminated[e] or truncated[e]:
+                ended[e] = (self.totals[e], len(self.actions[e]), self._reset(e))
+
+        self.stepper.step(self.scale(action), take)
         self._check("observation", follow)
         self._check("reward", reward)
         self.obs = follow
-        ended = terminated | truncated
-        if ended.any():
+        if ended:
             self.obs = follow.copy()
-            for e in np.flatnonzero(ended).tolist():
-                self.ended.append((e, self.totals[e], len(self.actions[e])))
-                self.obs[e] = self._reset(e)
+            for e, (total, length, obs) in sorted(ended.items()):
+                self.ended.append((e, total, length))
+                self.obs[e] = obs
             self._check("observation", self.obs)
         return Step(self.obs, reward.astype(np.float32), follow, terminated, truncated, np.ones(n, bool))
 

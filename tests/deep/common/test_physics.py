@@ -1,7 +1,10 @@
 """Threads for the physics: the same numbers, errors that do not end the process, a choice by measurement."""
 
+import gc
 import subprocess
 import sys
+import threading
+import time
 
 import gymnasium
 import numpy as np
@@ -14,25 +17,6 @@ pytest.importorskip("mujoco")
 pytest.importorskip("greenlet")
 MujocoEnv = pytest.importorskip("gymnasium.envs.mujoco").MujocoEnv
 threaded = pytest.mark.skipif(physics.numba.config.DISABLE_JIT, reason="kernels are not compiled")
-
-
-def test_shares_by_hand():
-    # n (p + q) / (T p) = 8 * 5 / (2 * 4) = 5: both take 20.
-    assert physics.share(8, 2, 4.0, 1.0) == (5, 2.0)
-    # Three threads, no Python at all: 3 of 9 each.
-    assert physics.share(9, 3, 1.0, 0.0) == (3, 3.0)
-    # Python alone cannot be shared: the worker takes all the physics there is.
-    w, gain = physics.share(4, 2, 1.0, 9.0)
-    assert w == 4
-    assert gain == pytest.approx(40 / 36)
-
-
-@pytest.mark.parametrize(("p", "q", "n", "threads"), [(3.0, 1.0, 7, 2), (1.0, 0.4, 8, 4), (2.0, 5.0, 3, 3)])
-def test_a_share_is_the_best_of_all(p, q, n, threads):
-    w, gain = physics.share(n, threads, p, q)
-    times = [max(k * p, (n - (threads - 1) * k) * p + n * q) for k in range(1, n // (threads - 1) + 1)]
-    assert 1 <= w * (threads - 1) <= n
-    assert n * (p + q) / gain == pytest.approx(min(times))
 
 
 def play(envs, steps, seed=0):
@@ -65,88 +49,147 @@ def test_threads_give_the_numbers_of_one(env, n, threads, steps):
         assert same(play(many, 40, 1), play(one, 40, 1))
 
 
-@threaded
-def test_any_share_gives_the_same_numbers():
-    for each in (1, 2, 3):
-        worlds = [gymnasium.make("Hopper-v5") for _ in range(3)]
-        others = [gymnasium.make("Hopper-v5") for _ in range(3)]
-        for seed, (a, b) in enumerate(zip(worlds, others, strict=True)):
-            assert np.array_equal(a.reset(seed=seed)[0], b.reset(seed=seed)[0])
-        many = physics.Threads("hoppers", worlds, 2, each)
-        rng = np.random.default_rng(each)
-        for _ in range(20):
-            actions = rng.uniform(-1, 1, (3, 3)).astype(np.float32)
-            for a, b in zip(many.step(actions), physics.Serial(others).step(actions), strict=True):
-                assert np.array_equal(a[0], b[0])
-                assert a[1:4] == b[1:4]
-        many.close()
-        for a, b in zip(worlds, others, strict=True):  # and they are as before afterwards
-            assert "_step_mujoco_simulation" not in vars(a.unwrapped)
-            assert np.array_equal(a.step(actions[0])[0], b.step(actions[0])[0])
+def steps_of(stepper, actions):
+    found = {}
+    stepper.step(actions, lambda e, result: found.setdefault(e, result))
+    return [found[e] for e in range(len(actions))]
+
+
+def hoppers(n):
+    worlds = [gymnasium.make("Hopper-v5") for _ in range(n)]
+    for seed, world in enumerate(worlds):
+        world.reset(seed=seed)
+    return worlds
 
 
 @threaded
-def test_workers_do_the_physics_and_end():
-    import threading
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_any_number_of_workers_gives_the_same_numbers(threads):
+    """Also none: then the main thread takes all offers itself."""
+    worlds, others = hoppers(3), hoppers(3)
+    many, rng = physics.Threads("hoppers", worlds, threads), np.random.default_rng(threads)
+    for _ in range(30):
+        actions = rng.uniform(-1, 1, (3, 3)).astype(np.float32)
+        for a, b in zip(steps_of(many, actions), steps_of(physics.Serial(others), actions), strict=True):
+            assert np.array_equal(a[0], b[0])
+            assert a[1:4] == b[1:4]
+    many.close()
+    for a, b in zip(worlds, others, strict=True):  # and the environments are as before afterwards
+        assert "_step_mujoco_simulation" not in vars(a.unwrapped)
+        assert np.array_equal(a.step(actions[0])[0], b.step(actions[0])[0])
 
-    worlds = [gymnasium.make("Ant-v5") for _ in range(3)]
-    for world in worlds:
-        world.reset(seed=0)
+
+@threaded
+def test_workers_do_the_physics_while_the_main_thread_is_busy_and_end():
     before = threading.active_count()
-    many = physics.Threads("ants", worlds, 2, 2)
+    worlds = hoppers(4)
+    many = physics.Threads("hoppers", worlds, 2)
     assert threading.active_count() == before + 1
-    calls = []
-    for e, hand in many.hands.items():
-        hand.original = lambda *arguments, e=e: calls.append(e)
-    many.step(np.zeros((3, 8), np.float32))
-    assert calls == []  # none of the worker's environments was stepped here
+    here = []
+    for e, hand in enumerate(many.hands):
+        original, begin = hand.original, hand.begin
+
+        def simulate(ctrl, n_frames, e=e, original=original):
+            here.append(e)
+            original(ctrl, n_frames)
+
+        def late(action, begin=begin):
+            time.sleep(0.2)
+            return begin(action)
+
+        hand.original = simulate
+        if e == 3:
+            hand.begin = late
+    steps_of(many, np.zeros((4, 3), np.float32))
+    assert not {0, 1, 2} & set(here)
     assert all(world.unwrapped.data.time > 0 for world in worlds)
     many.close()
     assert threading.active_count() == before
 
 
-def trial(monkeypatch, slow, fast, gain=2.0):
-    """A trial whose clock says what a step takes either way."""
-    worlds = [gymnasium.make("Hopper-v5") for _ in range(2)]
-    for world in worlds:
-        world.reset(seed=0)
-    made = physics.Trial("hoppers", worlds, 2, forced=False)
-    now = [0.0]
-    monkeypatch.setattr(physics, "share", lambda n, threads, p, q: (1, gain))
-    monkeypatch.setattr(physics.time, "perf_counter", lambda: now[0])
+@threaded
+def test_an_environment_may_simulate_twice_a_step_or_not_at_all():
+    class Twice(gymnasium.Wrapper):
+        def step(self, action):
+            self.env.step(action)
+            return self.env.step(action)
 
-    def taking(seconds, step):
-        def timed(actions):
-            now[0] += seconds
-            return step(actions)
+    class Never(gymnasium.Wrapper):
+        def step(self, action):
+            return "nothing"
 
-        return timed
+    worlds, others = hoppers(3), hoppers(3)
+    many = physics.Threads("hoppers", [Twice(worlds[0]), Never(worlds[1]), worlds[2]], 2)
+    actions = np.full((3, 3), 0.1, np.float32)
+    found = steps_of(many, actions)
+    want = steps_of(physics.Serial([Twice(others[0]), Never(others[1]), others[2]]), actions)
+    assert np.array_equal(found[0][0], want[0][0])
+    assert found[1] == "nothing"
+    assert np.array_equal(found[2][0], want[2][0])
+    many.close()
 
-    zero = np.zeros((2, 3), np.float32)
-    for _ in range(physics.WARM_UP):
-        made.step(zero)
-    made.serial.step = taking(slow, made.serial.step)
-    if made.threaded is not None:
-        made.threaded.step = taking(fast, made.threaded.step)
-    for _ in range(2 * physics.TRIAL):
-        made.step(zero)
-    made.close()
-    return made
+
+@threaded
+def test_an_error_in_an_environment_comes_through_and_the_threads_go_on():
+    class Failing(gymnasium.Wrapper):
+        fails = True
+
+        def step(self, action):
+            found = self.env.step(action)
+            if self.fails:
+                raise KeyError("mine")
+            return found
+
+    worlds, others = hoppers(4), hoppers(4)
+    failing = Failing(worlds[1])
+    many = physics.Threads("hoppers", [worlds[0], failing, *worlds[2:]], 2)
+    actions = np.full((4, 3), 0.1, np.float32)
+    with pytest.raises(KeyError, match="mine"):
+        steps_of(many, actions)
+    failing.fails = False
+    for seed, (a, b) in enumerate(zip(worlds, others, strict=True)):
+        a.reset(seed=seed)
+        b.reset(seed=seed)
+    for _ in range(5):
+        for a, b in zip(steps_of(many, actions), steps_of(physics.Serial(others), actions), strict=True):
+            assert np.array_equal(a[0], b[0])
+    many.close()
+
+
+@threaded
+def test_threads_end_with_what_holds_them():
+    before = threading.active_count()
+    many = physics.Threads("hoppers", hoppers(2), 2)
+    assert threading.active_count() == before + 1
+    del many
+    gc.collect()
+    assert threading.active_count() == before
 
 
 @threaded
 @pytest.mark.parametrize(("fast", "threads"), [(0.5, 2), (0.8, 2), (0.9, 1), (2.0, 1)])
 def test_threads_are_kept_where_they_are_measured_to_gain(monkeypatch, fast, threads):
-    made = trial(monkeypatch, 1.0, fast)
+    now = [0.0]
+    monkeypatch.setattr(physics.time, "perf_counter", lambda: now[0])
+    made = physics.Trial("hoppers", hoppers(2), 2)
+
+    def taking(seconds, step):
+        def timed(actions, take):
+            now[0] += seconds + 10.0 * (made.t < 2 * physics.WARM_UP)  # what comes first does not count
+            step(actions, take)
+
+        return timed
+
+    made.serial.step = taking(1.0, made.serial.step)
+    made.threaded.step = taking(fast, made.threaded.step)
+    for _ in range(2 * physics.TRIAL):
+        assert made.threads == 1
+        assert np.isnan(made.gain)
+        steps_of(made, np.zeros((2, 3), np.float32))
     assert made.threads == threads
     assert made.gain == pytest.approx(1.0 / fast)
-
-
-@threaded
-def test_threads_are_not_tried_where_they_cannot_gain(monkeypatch):
-    made = trial(monkeypatch, 1.0, 0.1, gain=1.1)
-    assert made.threads == 1
-    assert made.threaded is None
+    steps_of(made, np.zeros((2, 3), np.float32))
+    made.close()
 
 
 def test_what_cannot_be_threaded_is_stepped_here_and_says_why():
@@ -163,15 +206,9 @@ def test_what_cannot_be_threaded_is_stepped_here_and_says_why():
     assert physics._not_threadable([own, own]) == "Own does its own physics"
 
 
-def test_workers_cannot_have_more_than_there_is():
-    worlds = [gymnasium.make("Hopper-v5") for _ in range(3)]
-    with pytest.raises(ValueError, match="2 workers cannot have 2 of 3 environments each"):
-        physics.Threads("hoppers", worlds, 3, 2)
-
-
 CROWD = '''
-import sys
-import gymnasium, mujoco, numpy as np
+import time
+import mujoco, numpy as np
 from gymnasium.envs.mujoco import MujocoEnv
 from gymnasium.spaces import Box
 from eluder.deep.common.environments import Environments
@@ -207,6 +244,15 @@ class Crowd(MujocoEnv):
 
 envs = Environments(Crowd, [0, 1, 2], threads=THREADS)
 envs.reset()
+if THREADS > 1:
+    last = envs.stepper.hands[2]
+    begin = last.begin
+
+    def late(action):  # so that the worker is the first to land
+        time.sleep(0.3 * (envs.worlds[2].unwrapped.data.time > 1.05))
+        return begin(action)
+
+    last.begin = late
 try:
     for t in range(200):
         envs.step(np.zeros((3, 1), np.float32))
