@@ -402,85 +402,19 @@ def _method(mdp: Any) -> str:
 
 
 def _train(arguments: argparse.Namespace, _: list[str]) -> None:
-    from eluder.deep.common.config import configure, tuned
-
-    agent, config = _agent(arguments.agent)
-    changes = {}
-    for text in arguments.changes:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise ValueError(f"--set takes FIELD=VALUE, got {text!r}")
-        changes[name] = literal(value)
-    config = configure(tuned(config, arguments.agent, arguments.env), changes)
-    out = arguments.out or Path("runs") / f"{arguments.agent}-{arguments.env.replace('/', '-')}"
-    schedule = _schedule(arguments, {})
-    result = agent(
-        arguments.env,
-        arguments.steps,
-        config=config,
-        seeds=arguments.seeds,
-        device=arguments.device,
-        out=out,
-        schedule=schedule,
-    )
-    _show_training(result)
+    _command().train(arguments, literal)
 
 
 def _resume(arguments: argparse.Namespace, _: list[str]) -> None:
-    from eluder.deep.common.config import configure
-    from eluder.deep.common.run import read_run
-
-    held = read_run(arguments.directory)
-    agent, config = _agent(held["agent"])
-    if ":" in held["env"]:
-        raise ValueError(f"{held['env']} is a factory of your own: resume it from Python, with resume=True")
-    result = agent(
-        held["env"],
-        arguments.steps or held["steps"],
-        config=configure(config, held["config"]),
-        seeds=held["seeds"],
-        device=arguments.device or held["device"],
-        out=arguments.directory,
-        resume=True,
-        schedule=_schedule(arguments, held["schedule"]),
-    )
-    _show_training(result)
+    _command().resume(arguments)
 
 
-def _agent(name: str) -> tuple[Callable[..., Any], Any]:
-    """Return an agent and its default configuration."""
-    import inspect
-
-    from eluder.experiments import catalogue
-
+def _command() -> Any:
     try:
-        agents = catalogue.functions("eluder.deep.online")
+        from eluder.deep import command
     except ImportError as error:
         raise ValueError(str(error)) from None
-    function = catalogue.find("agent", name, agents)
-    return function, inspect.signature(function).parameters["config"].default
-
-
-def _schedule(arguments: argparse.Namespace, held: dict[str, Any]) -> Any:
-    """Return the schedule: what the run was begun with, changed by flags."""
-    from eluder.deep.common.config import configure
-    from eluder.deep.common.run import Schedule
-
-    names = ("evaluate_every", "episodes", "log_every", "save_every", "num_threads")
-    flags = {n: getattr(arguments, n) for n in names if getattr(arguments, n) is not None}
-    flags |= {"progress": not arguments.quiet}
-    if arguments.tensorboard:
-        flags["tensorboard"] = True
-    return configure(Schedule(), {**held, **flags})
-
-
-def _show_training(result: Any) -> None:
-    """Print the returns of each evaluation, over seeds and episodes."""
-    print("steps       mean return  lowest seed  highest seed")
-    for step, returns in zip(result.steps, result.returns):
-        by_seed = returns.mean(axis=1)
-        print(f"{step:<10}  {by_seed.mean():<11.5g}  {by_seed.min():<11.5g}  {by_seed.max():.5g}")
-    print(f"\n{len(result.seeds)} seeds in {result.out}: evaluations.csv, log.jsonl, checkpoints/")
+    return command
 
 
 # --- doctor ---

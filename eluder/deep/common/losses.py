@@ -51,10 +51,12 @@ def soft_target(
 
     Parameters
     ----------
-    reward, discount, next_q, next_log_prob : Tensor, shape (N, B)
-        Of the transitions; `next_q` and `next_log_prob` at an action drawn by the present policy.
+    reward, discount, next_q : Tensor, shape (N, B)
+        Of the transitions; `next_q` at an action drawn by the present policy.
     alpha : Tensor, shape (N, 1)
         Temperature.
+    next_log_prob : Tensor, shape (N, B)
+        Log-density of that action.
 
     Returns
     -------

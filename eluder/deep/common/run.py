@@ -24,7 +24,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 import gymnasium
 import numpy as np
@@ -46,6 +46,7 @@ __all__ = ["Run", "Schedule", "Stateful", "read_run", "updates_due"]
 Act = Callable[[Tensor], Tensor]  # observations (N, B, ...) to the actions of a policy (N, B, ...)
 
 
+@runtime_checkable
 class Stateful(Protocol):
     """Something a checkpoint can hold."""
 

@@ -11,8 +11,8 @@ One critic learns a Gaussian of the soft return, N(Q, sigma^2). Pseudo-code of o
     every second update: actor mean [alpha ln pi(b|s) - Q(s, b)], temperature as in SAC, all targets
     e = 0.1
 
-Guarantee: none for networks. The tests hold the learnt mean and standard deviation against the closed form of a
-linear problem with Gaussian noise.
+Guarantee: none for networks. The tests hold the learnt mean and standard deviation against the closed form
+of a linear problem with Gaussian noise.
 
 Deviations from the paper:
 - e, and the cut of z, are those of the authors' public code; the paper's equations have neither.

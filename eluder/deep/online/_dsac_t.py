@@ -17,8 +17,8 @@ The critics learn a Gaussian of the soft return, N(Q_i, sigma_i^2), i = 1, 2. Ps
     every second update: actor mean [alpha ln pi(b|s) - min_i Q_i(s, b)],
                          temperature as in SAC, all targets
 
-Guarantee: none for networks. The tests hold the learnt mean and standard deviation against the closed form of a
-linear problem with Gaussian noise.
+Guarantee: none for networks. The tests hold the learnt mean and standard deviation against the closed form
+of a linear problem with Gaussian noise.
 
 Deviations from the paper:
 - The next action is drawn by the target policy, as in the authors' public code (GOPS).

@@ -16,8 +16,9 @@ Pseudo-code, N seeds side by side::
             temperature  -ln alpha mean [ln pi(b|s) + Hbar],  Hbar = -dim A
             Qbar <- (1 - tau) Qbar + tau Q
 
-Guarantee: none for networks. With exact evaluation and improvement soft policy iteration converges to the optimal
-soft policy (Theorem 1 of arXiv:1801.01290); the tests hold the critics against soft dynamic programming.
+Guarantee: none for networks. With exact evaluation and improvement soft policy iteration converges to the
+optimal soft policy (Theorem 1 of arXiv:1801.01290); the tests hold the critics against soft dynamic
+programming.
 
 Deviations from the paper:
 - The temperature is learnt through its logarithm, as every public code does; the paper's equation 18 has

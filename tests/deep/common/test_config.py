@@ -5,7 +5,11 @@ import dataclasses
 import pytest
 
 from eluder.deep.common.config import configure, tuned
-from eluder.deep.common.run import Schedule, read_run, updates_due
+from eluder.deep.common.networks import Parameters
+from eluder.deep.common.normalise import RewardScale, RunningNorm
+from eluder.deep.common.optim import Adam
+from eluder.deep.common.replay import Replay
+from eluder.deep.common.run import Schedule, Stateful, read_run, updates_due
 from eluder.deep.online import DSACTConfig, SACConfig
 
 
@@ -55,3 +59,18 @@ def test_a_folder_that_holds_no_run(tmp_path):
     (tmp_path / "run.json").write_text("[]")
     with pytest.raises(ValueError, match="no mapping"):
         read_run(tmp_path)
+
+
+def test_what_checkpoints_can_hold():
+    p = Parameters({"w": (2, 3)}, N=1)
+    things = [p, Adam(p, 0.1), Replay(10, (1,), 1, 1), RunningNorm(1, (2,)), RewardScale(1, 1, 0.9)]
+    assert all(isinstance(thing, Stateful) for thing in things)
+    assert not isinstance(3, Stateful)
+
+
+def test_parameters_that_do_not_fit_are_named():
+    p = Parameters({"w": (2, 3), "b": (1, 3)}, N=1)
+    with pytest.raises(ValueError, match=r"b must have shape \(1, 1, 3\), the checkpoint has nothing"):
+        p.load({"w": p["w"].detach()})
+    with pytest.raises(ValueError, match=r"w must have shape \(1, 2, 3\), the checkpoint has \(2, 2, 3\)"):
+        p.load(Parameters({"w": (2, 3), "b": (1, 3)}, N=2).state())
