@@ -15,6 +15,7 @@ __all__ = ["DIVERGENCES", "ball", "penalty"]
 DIVERGENCES = {"tv": 0, "kl": 1, "chi2": 2}
 TV, KL, CHI2 = 0, 1, 2
 MOST, ACCURACY = 200, 1e-13  # steps of Newton's method, and where it stops
+FREE = 1e300  # a penalty of this weight cannot be paid
 
 
 @kernel
@@ -145,10 +146,10 @@ def _kl_ball(p: Array, V: Array, low: float, rho: float, q: Array) -> float:
 
 @kernel
 def _threshold(p: Array, V: Array, low: float, a: float, q: Array) -> None:
-    """Write ``q = p (a - V)_+ / Z`` for a above `low`."""
+    """Write ``q = p (low + a - V)_+ / Z`` for a positive a."""
     total = 0.0
     for s in range(p.size):
-        q[s] = p[s] * max(a - V[s], 0.0) / (a - low)
+        q[s] = p[s] * max(a - (V[s] - low), 0.0) / a
         total += q[s]
     for s in range(p.size):
         q[s] /= total
@@ -178,7 +179,7 @@ def _chi2_ball(p: Array, V: Array, order: IntArray, low: float, rho: float, q: A
             b = math.sqrt(spread / (1.0 + rho - 1.0 / n))
             a = mean + b / n
             if k + 1 == order.size or low + a <= V[order[k + 1]]:
-                _threshold(p, V, low, low + a, q)
+                _threshold(p, V, low, a, q)
                 return a
     q[:] = p
     return math.inf
@@ -209,7 +210,7 @@ def penalty(p: Array, V: Array, order: IntArray, lam: float, kind: int, within: 
         ``q V + lam D(q || p)``.
     """
     low = _lowest(p, order, kind == TV and not within)
-    if lam == math.inf:
+    if lam >= FREE:
         q[:] = p
         return _mean(p, V)
     if kind == TV:
@@ -221,19 +222,30 @@ def penalty(p: Array, V: Array, order: IntArray, lam: float, kind: int, within: 
                 q[s] = 0.0
         q[low] += moved
         return _mean(q, V) + lam * moved
-    if lam == 0.0 or (V[order[-1]] - V[low]) / lam > 1e300:
+    reach = V[order[-1]] - V[low]
+    if lam == 0.0 or reach <= 0.0 or reach / lam > 1e300:
         _condition(p, V, V[low], q)
         return float(V[low])
     if kind == KL:
-        divergence = _tilt(p, V, V[low], 1.0 / lam, q)[0]
-    else:
-        divergence = _chi2_penalty(p, V, order, V[low], lam, q)
-    return _mean(q, V) + lam * divergence
+        _tilt(p, V, V[low], min(1.0 / lam, 1e308), q)
+        return float(V[low]) + _free_energy(p, V, V[low], lam)
+    return float(V[low]) + _chi2_penalty(p, V, order, V[low], lam, q)
+
+
+@kernel
+def _free_energy(p: Array, V: Array, low: float, lam: float) -> float:
+    """Return ``-lam ln(p e^((low - V) / lam))``; also where lam is large and the logarithm next to 0."""
+    total, less = 0.0, 0.0
+    for s in range(p.size):
+        if p[s] > 0.0:
+            total += p[s] * math.exp((low - V[s]) / lam)
+            less += p[s] * math.expm1((low - V[s]) / lam)
+    return -lam * (math.log1p(less) if less > -0.5 else math.log(total))
 
 
 @kernel
 def _chi2_penalty(p: Array, V: Array, order: IntArray, low: float, lam: float, q: Array) -> float:
-    """Write the worst of the chi-square penalty into `q`; return its divergence."""
+    """Write the worst of the chi-square penalty into `q`; return expectation plus penalty, less `low`."""
     n, first, a = 0.0, 0.0, 0.0  # mass of the values below, and sum of V - low over it
     for k in range(order.size):
         s = order[k]
@@ -243,9 +255,10 @@ def _chi2_penalty(p: Array, V: Array, order: IntArray, low: float, lam: float, q
             a = (2.0 * lam + first) / n
             if k + 1 == order.size or a <= V[order[k + 1]] - low:
                 break
-    _threshold(p, V, low, low + a, q)
-    total = 0.0
+    _threshold(p, V, low, a, q)
+    mean, variance = 0.0, 0.0  # of min(V - low, a): the dual loses no digits where lam is large
     for s in range(p.size):
-        if p[s] > 0.0:
-            total += (q[s] - p[s]) ** 2 / p[s]
-    return total
+        mean += p[s] * min(V[s] - low, a)
+    for s in range(p.size):
+        variance += p[s] * (min(V[s] - low, a) - mean) ** 2
+    return mean - variance / (4.0 * lam)

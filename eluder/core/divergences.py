@@ -44,7 +44,7 @@ class WorstCase(NamedTuple):
     q : ndarray, shape (S,)
         A distribution that attains it.
     gap : float
-        `value` less a lower bound from the dual: the minimum is in [value - gap, value].
+        What `q` attains less a lower bound from the dual: the minimum is that close to `value`.
     """
 
     value: float
@@ -165,7 +165,8 @@ def penalised(
         dual = kl_penalty_dual(p, shifted, lam, top)
     else:
         dual = chi2_penalty_dual(p, shifted, np.argsort(shifted, kind="stable"), lam, top)
-    return WorstCase(value, q, max(value - (low + dual), 0.0))
+    paid = lam * _divergence(q, p, kind) if lam < math.inf else 0.0
+    return WorstCase(value, q, max(float(q @ V) + paid - (low + dual), 0.0))
 
 
 def divergence_of(q: ArrayLike, p: ArrayLike, divergence: str = "tv") -> float:
@@ -195,6 +196,11 @@ def divergence_of(q: ArrayLike, p: ArrayLike, divergence: str = "tv") -> float:
     """
     p, q, kind = _checked(p, q, divergence, "q")
     checks.distribution("q", q, (p.size,))
+    return _divergence(q, p, kind)
+
+
+def _divergence(q: Array, p: Array, kind: int) -> float:
+    """Return ``D(q || p)`` of distributions."""
     if kind == TV:
         return float(np.abs(q - p).sum() / 2)
     if (q[p == 0] > 0).any():

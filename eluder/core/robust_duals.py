@@ -208,7 +208,7 @@ def chi2_penalty_dual(m: Array, V: Array, order: IntArray, lam: float, top: floa
     float
         The maximum over a in [min V, max V], exact: between two values, and where no moment begins to be cut,
         the function is a parabola. (Where the first moment reaches 0 or the second its top the slope only
-        grows.) O(S).
+        grows.) Cut to a number where a tiny `lam` makes it infinite. O(S).
 
     Examples
     --------
@@ -239,7 +239,7 @@ def chi2_penalty_dual(m: Array, V: Array, order: IntArray, lam: float, top: floa
         first += m[s] * V[s]
         second += m[s] * V[s] * V[s]
         left -= m[s]
-    return best
+    return min(max(best, -1e100), 1e100)
 
 
 @kernel

@@ -106,6 +106,27 @@ def test_certificates(w, data, amount, divergence, within):
 
 
 @pytest.mark.parametrize("divergence", KINDS)
+def test_extreme_penalties_lose_no_digits(divergence):
+    """Weights next to nothing leave the least value; vast ones the mean less variance over weight."""
+    for seed in range(5):
+        p, V = case(seed)
+        low, mean = V.min() if divergence == "tv" else V[p > 0].min(), p @ V
+        for lam in (5e-324, 1e-300, 1e-30):
+            found = penalised(p, V, lam, divergence)
+            assert found.value == pytest.approx(low, abs=1e-12)
+            assert found.q.sum() == pytest.approx(1)
+        for lam in (1e7, 1e10, 1e15, 1e299, 1e300, 1e308):
+            found = penalised(p, V, lam, divergence)
+            less = {"tv": 0.0, "kl": 2.0, "chi2": 4.0}[divergence]
+            taken = (p @ V**2 - mean**2) / less / lam if less else 0.0
+            assert found.value == pytest.approx(mean - taken, abs=1e-13)
+            np.testing.assert_allclose(found.q, p, atol=1e-5)
+        flat = penalised(p, np.full(p.size, 2.0), 5e-324, divergence)
+        assert flat.value == pytest.approx(2.0)
+        assert flat.gap < 1e-12
+
+
+@pytest.mark.parametrize("divergence", KINDS)
 def test_limits(divergence):
     p, V = case(3)
     support = p > 0

@@ -120,9 +120,10 @@ def log_term(d: int, H: int, K: int, delta: float) -> float:
 def radius(divergence: str, d: int, H: int, K: int, delta: float, level: Array) -> Array:
     """Return beta for each weight in `level`; the constants are from memory.
 
-    A radius of many H makes all estimates 0, so ratios ``H / w`` are cut at 200, and weights at 1e-50.
+    A radius of many H makes all estimates 0, so ratios ``H / w`` are cut at 200, and weights at 1e-50
+    and 1e50.
     """
-    xi, w = log_term(d, H, K, delta), np.maximum(level, 1e-50)
+    xi, w = log_term(d, H, K, delta), np.clip(level, 1e-50, 1e50)
     if divergence == "tv":
         return np.full(w.shape, 16 * d * H * math.sqrt(xi))
     if divergence == "kl":

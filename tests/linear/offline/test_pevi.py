@@ -74,6 +74,26 @@ def test_values_are_pessimistic_and_the_bound_holds(c):
         assert gap <= suboptimality_bound(result.penalty, occupancy(tables, best.pi)) + 1e-9
 
 
+def test_the_full_radius_says_something_with_many_data():
+    """c = 1, a short horizon: values above 0 that are below the truth, and every estimate in its interval."""
+    said = []
+    for seed in range(6):
+        mdp = problem(seed, S=4, d=2, H=2)
+        tables = episodic(mdp)
+        result = pevi(mdp, uniform(mdp, 100_000, seed))
+        V = policy_value(tables, result.pi)[0]
+        assert (result.V[0] <= V).all()
+        gap = tables.mu @ (backward_induction(tables).V[0] - V)
+        bound = suboptimality_bound(result.penalty, occupancy(tables, backward_induction(tables).pi))
+        assert gap <= bound
+        truth = tables.r.copy()
+        truth[0] += tables.P[0] @ result.V[1]
+        cut = (result.Q <= 0) | (result.Q >= [[[2]], [[1]]])
+        assert (np.abs(result.Q + result.penalty - truth) <= result.penalty)[~cut].all()
+        said.append(result.V[0].max())
+    assert np.mean(np.array(said) > 0.3) > 0.6
+
+
 def test_gap_falls_with_the_data():
     mdp = problem(3)
     tables = episodic(mdp)

@@ -93,6 +93,22 @@ def test_values_are_pessimistic(c):
         assert (result.V[0] <= policy_value(tables, result.pi)[0] + 1e-9).all()
 
 
+def test_the_full_radius_says_something_with_many_data():
+    """c = 1, a short horizon: values above 0 that are below the truth, and every estimate in its interval."""
+    said = []
+    for seed in range(6):
+        mdp = problem(seed, S=4, d=2, H=2)
+        tables = episodic(mdp)
+        result = vapvi(mdp, uniform(mdp, 200_000, seed))
+        assert (result.V[0] <= policy_value(tables, result.pi)[0]).all()
+        truth = tables.r.copy()
+        truth[0] += tables.P[0] @ result.V[1]
+        cut = (result.Q <= 0) | (result.Q >= [[[2]], [[1]]])
+        assert (np.abs(result.Q + result.penalty - truth) <= result.penalty)[~cut].all()
+        said.append(result.V[0].max())
+    assert np.mean(np.array(said) > 0.3) > 0.6
+
+
 def test_penalty_is_below_that_of_pevi():
     """sqrt(d) instead of d H, and weights that undo H where the variance is small."""
     mdp = problem(2, H=6)

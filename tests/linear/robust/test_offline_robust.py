@@ -14,7 +14,7 @@ from eluder.core.robust_nature import worst_factors
 from eluder.core.transitions import collect_episodes
 from eluder.envs import american_put, off_dynamics_linear_mdp, perturbed_linear_mdp, random_linear_mdp
 from eluder.linear.offline import pevi
-from eluder.linear.robust import _drpvi, _r2pvi, drpvi, r2pvi
+from eluder.linear.robust import _drpvi, _r2pvi, drpvi, r2pvi, va_drpvi, va_r2pvi
 from tests.linear.robust import naive_robust as naive
 
 EVERY = list(itertools.product(["tv", "kl", "chi2"], ["ball", "penalty"]))
@@ -163,6 +163,35 @@ def test_put_option_is_stopped_well_from_data():
     result = drpvi(mdp, uniform(mdp, 4000), c=0.0, lam=0.1)
     gap = mdp.mu @ (robust_optimum(mdp).V[0] - robust_values(mdp, result.pi)[0])
     assert 0 <= gap < 0.01
+
+
+@pytest.mark.parametrize("level", [0.0, 5e-324, 1e-30, 1.0, 1e10, 1e300, 1e308])
+@pytest.mark.parametrize(("divergence", "mode"), EVERY)
+def test_extremes_give_numbers_or_are_refused(divergence, mode, level):
+    """Levels, ridges, scales; one stage and factor, a state that no factor reaches; data too few for all."""
+    if mode == "penalty" and level == 0:
+        return
+    linear = random_linear_mdp(4, 3, 3, 3, concentration=0.5, rng=rng(0))
+    psi = np.roll(np.where(np.arange(4) == 0, 0.0, linear.psi + 1e-3), 1, axis=-1)
+    point = random_linear_mdp(2, 1, 1, 1, rng=rng(0))
+    weighted = va_drpvi if mode == "ball" else va_r2pvi
+    for plain in (linear._replace(psi=psi / psi.sum(axis=-1, keepdims=True)), point):
+        mdp = robust(plain, level, divergence, mode)
+        optimum, data = robust_optimum(mdp).V, uniform(mdp, 7)
+        assert ((optimum >= -1e-9) & (optimum <= mdp.H + 1e-9)).all()
+        for run, lam, c in itertools.product(
+            (learner(mdp), weighted), (1e-9, 1.0, 1e300), (0.0, 0.001, 1e308)
+        ):
+            message = ""
+            try:
+                result = run(mdp, data, lam=lam, c=c)
+            except ValueError as error:
+                message = str(error)
+            if message:
+                assert message.startswith(f"c = {c:g} makes the radius")
+                continue
+            assert ((result.V >= 0) & (result.V <= mdp.H)).all()
+            assert np.isfinite(result.penalty).all()
 
 
 @pytest.mark.slow
