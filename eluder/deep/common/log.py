@@ -68,7 +68,7 @@ class Log:
 
     def metrics(self, step: int, metrics: Mapping[str, Tensor]) -> None:
         """Log one number per seed and name."""
-        values = {name: x.detach().reshape(-1).tolist() for name, x in metrics.items()}
+        values = {name: x.detach().reshape(-1).tolist() for name, x in sorted(metrics.items())}
         for i, seed in enumerate(self.seeds):
             self._line(step, seed, {name: x[i] for name, x in values.items()})
         self.flush()

@@ -354,6 +354,7 @@ def sac(
 
     Examples
     --------
+    >>> import numpy as np
     >>> short = SACConfig(hidden=(16,), batch_size=8, warmup=50)
     >>> result = sac("Pendulum-v1", 60, config=short, schedule=Schedule(episodes=1))
     >>> result.returns.shape, result.policy(np.zeros((1, 5, 3))).shape
