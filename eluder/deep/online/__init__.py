@@ -7,6 +7,7 @@ from eluder.deep.online._dsac import DSACConfig, dsac
 from eluder.deep.online._dsac_t import DSACTConfig, dsac_t
 from eluder.deep.online._multi_goal import MultiGoal
 from eluder.deep.online._pmoe import PMOEConfig, pmoe
+from eluder.deep.online._ppo import PPOConfig, ppo
 from eluder.deep.online._sac import SACConfig, sac
 from eluder.deep.online._td3 import TD3Config, td3
 
@@ -17,6 +18,7 @@ __all__ = [
     "DSACTConfig",
     "MultiGoal",
     "PMOEConfig",
+    "PPOConfig",
     "SACConfig",
     "Schedule",
     "TD3Config",
@@ -25,6 +27,7 @@ __all__ = [
     "dsac",
     "dsac_t",
     "pmoe",
+    "ppo",
     "sac",
     "td3",
 ]
