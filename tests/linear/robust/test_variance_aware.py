@@ -189,8 +189,14 @@ def test_refuses_a_single_episode():
 @pytest.mark.slow
 @pytest.mark.parametrize(("divergence", "mode"), EVERY)
 def test_certificate_and_error_fall_like_one_over_the_root(divergence, mode):
-    """Declared for balls in total variation: 1 / sqrt(K) with data that cover; the others keep up."""
+    """Declared for balls in total variation: 1 / sqrt(K) with data that cover; the others keep up.
+
+    A KL ball does so where every factor reaches every state. In the gamble one never reaches the worst state;
+    its estimate does, by a little, and errors fall more slowly.
+    """
     mdp = gamble(8, 0.1 if mode == "ball" else 3.0, divergence, mode)
+    if (divergence, mode) == ("kl", "ball"):
+        mdp = robust(random_linear_mdp(5, 3, 3, 3, concentration=0.7, rng=rng(1)), 0.3, "kl")
     sizes = np.array([2_000, 8_000, 32_000, 128_000])
     best, run = robust_optimum(mdp), learner(mdp)[1]
     visits = occupancy(episodic(nominal(mdp)), best.pi)
