@@ -1,0 +1,88 @@
+"""SAC end to end, environment included: against Stable-Baselines3 and SBX, with their defaults.
+
+256 x 256 units, batches of 256, one update per step. A step's cost is the difference of two runs, one 1,000
+steps longer: what is done once (imports, compilation, our evaluation at the end) is left out. The first table
+is CPU seconds of one thread on one core. The second (``--cores 0,1``) is wall time of everything together on
+two cores, eight of our seeds side by side against one run of the others with two threads. See README.md.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from common import Worker, arguments, number, peers, publish, ratio, rounds, table
+
+SHORT, LONG = 200, 1_200
+SCRIPTS = {"eluder": "eluder_sac", "sb3": "sb3_sac", "sbx": "sbx_sac"}
+ALONE = {
+    "eluder": ("eluder", "sac", {}),
+    "eluder, autograd": ("eluder", "autograd", {}),
+    "eluder, bfloat16": ("eluder", "bfloat16", {}),
+    "eluder, DSAC-T (3 x 256)": ("eluder", "dsac_t", {}),
+    "Stable-Baselines3": ("sb3", "sac", {}),
+    "SBX": ("sbx", "sac", {}),
+}
+TOGETHER = {
+    "eluder, 8 seeds": ("eluder", "sac", {"seeds": 8, "threads": 2}),
+    "eluder, 8 seeds, bfloat16": ("eluder", "bfloat16", {"seeds": 8, "threads": 2}),
+    "Stable-Baselines3": ("sb3", "sac", {"threads": 2}),
+    "SBX": ("sbx", "sac", {"threads": 2}),
+}
+
+
+def races(workers, folder, cases, env, field, only, repeat):
+    """Rows of steps per second, of all seeds of a run together."""
+    path = Path(folder, "nothing.npz")
+    np.savez(path, nothing=np.zeros(0))
+    jobs = []
+    for name, (library, method, options) in cases.items():
+        if only in name:
+            request = {"problem": str(path), "method": method, "env": env, "seed": 0, **options}
+            for steps in (SHORT, LONG):
+                jobs.append(((name, steps), workers[library], {**request, "steps": steps}))
+    answers = rounds(jobs, repeat)
+    found = {}
+    for name in cases:
+        pair = [answers.get((name, steps)) for steps in (SHORT, LONG)]
+        if None in pair:
+            continue
+        wrong = [x for x in pair if isinstance(x, str)]
+        seeds = cases[name][2].get("seeds", 1)
+        each = [{"seconds": (b[field] - a[field]) / (LONG - SHORT) / seeds} for a, b in zip(*pair)]
+        found[name] = wrong[0] if wrong else each
+    rows, first = [], next(iter(cases))
+    for name, each in found.items():
+        if isinstance(each, str):
+            rows.append([name, each, "-", "-"])
+            continue
+        over = "1" if name == first else ratio(each, found.get(first, "-"))
+        per = float(np.median([x["seconds"] for x in each]))
+        rows.append([name, number(1 / per), number(1e3 * per), over])
+    return rows
+
+
+def main():
+    parser = arguments(__doc__.splitlines()[0], repeat=3)
+    parser.add_argument("--env", default="HalfCheetah-v5", help="environment (%(default)s)")
+    parser.add_argument(
+        "--cores", default="0", help="cores that everything is pinned to: 0, or 0,1 (%(default)s)"
+    )
+    args = parser.parse_args()
+    cores = {int(core) for core in args.cores.split(",")}
+    os.sched_setaffinity(0, cores)
+    if len(cores) == 1:
+        os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
+    workers = {name: Worker(name, script, args) for name, script in SCRIPTS.items()}
+    cases, field = (ALONE, "seconds") if len(cores) == 1 else (TOGETHER, "wall")
+    with tempfile.TemporaryDirectory() as folder:
+        rows = races(workers, folder, cases, args.env, field, args.only, args.repeat)
+    head = [args.env, "steps per second", "ms per step", "over ours"]
+    section = "sac" if len(cores) == 1 else "sac seeds"
+    publish(section, f"{table(head, rows)}\n\n{peers(workers.values())}", args.write)
+    for worker in workers.values():
+        worker.close()
+
+
+if __name__ == "__main__":
+    main()
