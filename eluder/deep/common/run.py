@@ -96,6 +96,12 @@ class Schedule:
     progress: bool = False
     tensorboard: bool = False
 
+    def __post_init__(self) -> None:
+        for name in ("evaluate_every", "log_every", "save_every", "num_threads"):
+            checks.integer(name, getattr(self, name), 0)
+        for name in ("episodes", "keep"):
+            checks.integer(name, getattr(self, name))
+
 
 class Run:
     """A run of an agent: N seeds with `num_envs` environments each.
@@ -145,9 +151,9 @@ class Run:
     ) -> None:
         self.steps = checks.integer("steps", steps)
         self.seeds = [checks.integer(f"seeds[{i}]", s, 0) for i, s in enumerate(seeds)]
-        self.keys = seed_keys(self.seeds, device)
+        self.device = _device(device)
+        self.keys = seed_keys(self.seeds, self.device)
         self.schedule, self.stride = schedule, checks.integer("num_envs", num_envs)
-        self.device = torch.device(device)
         _warn_if_busy()
         threads = schedule.env_threads
         self.envs = make_environments(env, self.seeds, num_envs, threads=threads)
@@ -322,7 +328,7 @@ class Run:
 
     def evaluate(self, now: int, act: Act) -> None:
         """Let the deterministic policy of each seed play its episodes; keep and log the returns."""
-        episodes = checks.integer("schedule.episodes", self.schedule.episodes)
+        episodes = self.schedule.episodes
         returns = np.full((self.N, episodes), np.nan)
         lengths = np.zeros((self.N, episodes), np.int64)
         done = np.zeros(self.N, np.int64)
@@ -468,6 +474,16 @@ def _part(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
 def _crossed(before: int, now: int, every: int) -> bool:
     """Say whether a multiple of `every` lies in (before, now]."""
     return every > 0 and now // every > before // every
+
+
+def _device(name: str) -> torch.device:
+    """Return a device that is there."""
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, TypeError) as error:
+        raise ValueError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from None
+    return device
 
 
 def _warn_if_busy() -> None:

@@ -328,6 +328,15 @@ def test_bad_input():
         SACConfig(num_critics=2, num_sampled=3)
     with pytest.raises(ValueError, match="actions in a box"):
         sac("CartPole-v1", 100)
+    with pytest.raises(ValueError, match="device 'abacus' cannot be used"):
+        sac("Pendulum-v1", 100, device="abacus")
+    if not torch.cuda.is_available():
+        with pytest.raises(ValueError, match="device 'cuda' cannot be used"):
+            sac("Pendulum-v1", 100, device="cuda")
+    with pytest.raises(ValueError, match="episodes must be"):
+        Schedule(episodes=0)
+    with pytest.raises(ValueError, match="evaluate_every must be"):
+        Schedule(evaluate_every=-5)
     with pytest.raises(ValueError, match="steps must be"):
         sac("Pendulum-v1", 0)
     with pytest.raises(ValueError, match=r"seeds\[1\] must be"):
