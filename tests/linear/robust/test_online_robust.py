@@ -38,19 +38,20 @@ def test_dr_lsvi_ucb_plays_the_policies_of_the_paper(seed, divergence):
     assert (result.N[:, ~mdp.mask] == 0).all()
 
 
-@pytest.mark.parametrize("eta", [math.inf, 3.0])
+@pytest.mark.parametrize(("eta", "divergence"), [(math.inf, "tv"), (3.0, "tv"), (3.0, "chi2")])
 @pytest.mark.parametrize("seed", range(2))
-def test_dr_rpo_plays_the_policies_of_the_definition(seed, eta):
-    mdp, K, c = problem(seed), 60, 0.02
+def test_dr_rpo_plays_the_policies_of_the_definition(seed, eta, divergence):
+    mdp, K, c = problem(seed, divergence=divergence), 60 if divergence == "tv" else 30, 0.02
+    exact = divergence == "tv"
     ref = mdp.mask * rng(seed).uniform(0.2, 1.0, (5, 3))
     ref /= ref.sum(axis=1, keepdims=True)
     result = dr_rpo(mdp, K, c=c, lam=0.5, tau=0.3, eta=eta, ref=ref, rng=rng(seed))
     beta = c * _dr_rpo.radius(3, 3, K, 0.05)
     policies, upper = naive.online(mdp, episodic(nominal(mdp)).P, K, beta, 0.5, rng(seed), 0.3, eta, ref)
-    np.testing.assert_allclose(result.upper, upper, rtol=1e-9)
-    np.testing.assert_allclose(result.pi, policies[-1], atol=1e-9)
+    np.testing.assert_allclose(result.upper, upper, rtol=1e-9 if exact else 2e-5)
+    np.testing.assert_allclose(result.pi, policies[-1], atol=1e-9 if exact else 2e-5)
     value = [mdp.mu @ robust_values(mdp, pi, tau=0.3, ref=ref)[0] for pi in policies]
-    np.testing.assert_allclose(result.value, value, rtol=1e-9)
+    np.testing.assert_allclose(result.value, value, rtol=1e-9 if exact else 2e-5)
 
 
 def test_equations_by_hand():

@@ -14,6 +14,7 @@ from eluder.core.robust_nature import worst_factors
 from eluder.core.transitions import collect_episodes
 from eluder.envs import random_linear_mdp
 from eluder.linear.robust import _drpvi, _r2pvi, _va_drpvi, _va_r2pvi, drpvi, r2pvi, va_drpvi, va_r2pvi
+from eluder.linear.robust._pessimism import plain_regression, weighted_regression
 from tests.linear.robust import naive_robust as naive
 
 EVERY = list(itertools.product(["tv", "kl", "chi2"], ["ball", "penalty"]))
@@ -81,6 +82,21 @@ def test_definition(divergence, mode, largest):
         np.testing.assert_allclose(result.V, V, atol=1e-9 if divergence == "tv" else 2e-5)
         np.testing.assert_array_equal(result.pi, pi)
         assert np.isneginf(result.Q[:, 1, 1]).all()
+
+
+def test_moments_are_cut_at_what_is_left():
+    """The weights of each stage by hand, for values that leave their range [0, H - h - 1]."""
+    mdp = robust(random_linear_mdp(4, 3, 3, 4, concentration=0.7, rng=rng(1)), 0.1)
+    data, V = uniform(mdp, 50), np.array([0.0, 0.0, 6.0, 0.0]) + rng(2).random((4, 4))
+    fit = weighted_regression(mdp, data, 0.5, plain_regression(mdp, data, 1.0), V)
+    for h in range(4):
+        F, top = mdp.phi[data.s[:, h], data.a[:, h]], 3 - h
+        y = np.vstack([V[1:], np.zeros(4)])[h, data.s_next[:, h]]
+        u, square = (np.linalg.solve(np.eye(3) + F.T @ F, F.T @ y**p) for p in (1, 2))
+        var = np.maximum(1, np.clip(F @ square, 0, top**2) - np.clip(F @ u, 0, top) ** 2)
+        assert h > 1 or (var > 1.1).any()
+        assert h > 1 or ((F @ square > top**2) & (F @ u < top)).any()
+        np.testing.assert_allclose(fit.Lambda[h], 0.5 * np.eye(3) + (F / var[:, None]).T @ F)
 
 
 def test_ridge_of_the_weighted_regression():
