@@ -40,12 +40,12 @@ def ours(name, num, threads):
 
 def race(name, num, repeat):
     """Seconds of a step of each way in each round, and the threads that "auto" takes."""
-    from eluder.deep.common.physics import TRIAL, WARM_UP
+    from eluder.deep.common.physics import TRIAL
 
     made = [sync(name, num), ours(name, num, 1), ours(name, num, 2), ours(name, num, "auto")]
     rng, A = np.random.default_rng(0), made[1][1].low.size
     for step, _ in made:
-        for _ in range(WARM_UP + 2 * TRIAL):
+        for _ in range(2 * TRIAL):
             step(rng.uniform(-1, 1, (num, A)).astype(np.float32))
     rounds = []
     for i in range(repeat):

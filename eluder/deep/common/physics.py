@@ -38,7 +38,7 @@ from eluder.deep.common._workers import Offers, Worker, catch_errors, end, error
 __all__ = ["Serial", "Threads", "Trial", "quiet", "stepper"]
 
 MOST_THREADS = 8
-WARM_UP, TRIAL = 10, 50  # steps each way: those not timed, and all
+TRIAL = 50  # steps each way
 LEAST_GAIN = 1.2
 Take = Callable[[int, Any], None]
 NOISE = "'settotalmass' is deprecated"
@@ -164,7 +164,7 @@ class Trial:
 
     def _choose(self) -> None:
         """Keep the threads if they were faster."""
-        slow, fast = (float(np.median(x[WARM_UP:])) for x in self.seconds)
+        slow, fast = (float(np.median(x)) for x in self.seconds)
         self.gain = slow / fast
         self.chosen = self.threaded if self.gain >= LEAST_GAIN else self.serial
         if self.chosen is not self.threaded:

@@ -6,6 +6,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv
 
 from eluder.deep.common._stepping import Step, Stepping
 
@@ -40,8 +41,9 @@ class VectorAdapter(Stepping):
 
     Notes
     -----
-    Only the first reset is seeded by the run, in the mode DISABLED each one. What an episode does after
-    that is in the hands of the vector environment, so a run on it cannot be resumed.
+    Only the first reset is seeded by the run, in the mode DISABLED each one; a vector environment that is
+    not made of single ones takes one seed for all of them. What an episode does after that is in its hands,
+    so a run on it cannot be resumed.
 
     Examples
     --------
@@ -79,6 +81,7 @@ class VectorAdapter(Stepping):
             raise ValueError(f"{self.name} must say its autoreset mode in its metadata, says {mode!r}")
         self._begin(env.single_observation_space, env.single_action_space)
         self.env = env
+        self.each = isinstance(env.unwrapped, SyncVectorEnv | AsyncVectorEnv)  # takes a seed for each
         IN_USE.add(env)
         self.resetting = np.zeros(self.num, bool)
         self.lengths = np.zeros(self.num, np.int64)
@@ -108,7 +111,9 @@ class VectorAdapter(Stepping):
         """
         if episode is not None:
             self.episodes = [episode - 1] * self.num
-        obs, _ = self.env.reset(seed=[self._next_seed(e) for e in range(self.num)])
+        seeds = [self._next_seed(e) for e in range(self.num)]
+        one = int(np.random.SeedSequence(seeds).generate_state(1)[0])
+        obs, _ = self.env.reset(seed=seeds if self.each else one)
         self.totals, self.lengths[:], self.resetting[:] = [0.0] * self.num, 0, False
         self.obs = self._encode(obs)
         self._check("observation", self.obs)
@@ -162,7 +167,7 @@ class VectorAdapter(Stepping):
                 follow[e] = self._encode(self._final(info, e))
         if self.mode == "DISABLED":
             seeds = [self._next_seed(e) if ended[e] else None for e in range(self.num)]
-            obs, _ = self.env.reset(seed=seeds, options={"reset_mask": ended})
+            obs, _ = self.env.reset(seed=seeds if self.each else None, options={"reset_mask": ended})
             self.obs = self._encode(obs)
         return follow
 

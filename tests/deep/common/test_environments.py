@@ -318,6 +318,20 @@ def test_modes_that_reset_here_take_seeds_as_environments_do():
         assert np.array_equal(a.next_obs[0], b.next_obs[0])
 
 
+def test_a_vector_environment_with_one_seed_for_all_is_seeded_too():
+    def play(seeds):
+        with make_environments(lambda n: gymnasium.make_vec("CartPole-v1", num_envs=n), seeds) as envs:
+            assert type(envs.env.unwrapped).__name__ == "CartPoleVectorEnv"
+            rows = [envs.reset()] + [envs.step(np.zeros(2, np.int64)).obs for _ in range(60)]
+            ends = envs.finished()
+        assert {e for e, _, _ in ends} == {0, 1}
+        assert all(total == length for _, total, length in ends)
+        return np.array(rows)
+
+    assert np.array_equal(play([0, 1]), play([0, 1]))
+    assert not np.array_equal(play([0, 1])[0], play([0, 2])[0])
+
+
 def test_a_vector_of_discrete_observations_is_one_hot():
     made = [lambda: Counter(9, observation=Discrete(4, start=2), action=Discrete(3, start=5))] * 2
     envs = VectorAdapter(SyncVectorEnv(made), [0, 1])
@@ -340,6 +354,25 @@ def test_a_vector_environment_that_does_not_fit_is_refused():
     made.metadata = {}
     with pytest.raises(ValueError, match="must say its autoreset mode in its metadata, says None"):
         make_environments(made, [0])
+
+
+def test_a_reset_that_takes_a_step_says_nothing_of_an_end():
+    class Stale(SyncVectorEnv):
+        """Says at a reset what it said at the end."""
+
+        def step(self, actions):
+            resets = self._autoreset_envs.copy()
+            obs, reward, terminated, truncated, info = super().step(actions)
+            return obs, np.where(resets, 7.0, reward), terminated | resets, truncated | resets, info
+
+    envs = VectorAdapter(Stale([lambda: Counter(1)]), [0])
+    envs.reset()
+    steps = [envs.step(np.zeros((1, 2), np.float32)) for _ in range(4)]
+    for step, valid in zip(steps, [True, False, True, False], strict=True):
+        assert step.valid[0] == step.terminated[0] == valid
+        assert not step.truncated[0]
+        assert step.reward[0] == valid
+    assert envs.finished() == [(0, 1.0, 1), (0, 1.0, 1)]
 
 
 def test_an_end_without_its_observation_is_refused():

@@ -175,7 +175,7 @@ def test_threads_are_kept_where_they_are_measured_to_gain(monkeypatch, fast, thr
 
     def taking(seconds, step):
         def timed(actions, take):
-            now[0] += seconds + 10.0 * (made.t < 2 * physics.WARM_UP)  # what comes first does not count
+            now[0] += seconds + 10.0 * (made.t < physics.TRIAL // 4)  # a slow start does not count
             step(actions, take)
 
         return timed
