@@ -38,6 +38,7 @@ def updated(config, seeds, steps=10, obs_dim=7, A=3):
     nets = init(config, obs_dim, A, keys)
     update, _ = make_update(config, nets, keys, A)
     generators = [torch.Generator().manual_seed(s) for s in seeds]
+    metrics = {}
     for u in range(steps):
         each = [batch(1, config.batch_size, obs_dim, A, g) for g in generators]
         metrics = update(Batch(*(torch.cat(x) for x in zip(*each))), u)
@@ -117,6 +118,17 @@ def test_one_update_against_the_equations():
     update(b, 77)
     for p, grad in zip((fresh.critic, fresh.actor, fresh.alpha), wanted):
         torch.testing.assert_close(p.grad, grad, rtol=1e-3, atol=1e-5)
+
+
+def test_targets_follow_slowly():
+    config = SACConfig(hidden=(8,), batch_size=8, tau=0.1)
+    nets, _ = updated(config, [0], steps=0)
+    before = nets.target.flat.clone()
+    keys = seed_keys([0])
+    update, _ = make_update(config, nets, keys, 3)
+    update(batch(1, 8, 7, 3, torch.Generator().manual_seed(0)), 0)
+    torch.testing.assert_close(nets.target.flat, 0.9 * before + 0.1 * nets.critic.flat.detach())
+    assert not nets.critic.flat.equal(before)
 
 
 def test_each_seed_is_trained_as_alone():
