@@ -74,3 +74,20 @@ def test_parameters_that_do_not_fit_are_named():
         p.load({"w": p["w"].detach()})
     with pytest.raises(ValueError, match=r"w must have shape \(1, 2, 3\), the checkpoint has \(2, 2, 3\)"):
         p.load(Parameters({"w": (2, 3), "b": (1, 3)}, N=2).state())
+
+
+def test_every_kept_default_is_one_of_its_agent():
+    import inspect
+    import tomllib
+    from importlib import resources
+
+    import gymnasium
+
+    from eluder.deep import online
+
+    table = tomllib.loads(resources.files("eluder.deep.online").joinpath("defaults.toml").read_text())
+    for agent, envs in table.items():
+        config = inspect.signature(getattr(online, agent)).parameters["config"].default
+        for env in envs:
+            assert tuned(config, agent, env) != config
+            gymnasium.spec(env)
