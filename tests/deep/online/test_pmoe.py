@@ -264,7 +264,9 @@ def goals_reached(result, n, K, obs_dim=2):
 @pytest.mark.slow
 def test_distinct_primitives_in_a_plane_of_four_goals():
     """Some mixtures hold more than one goal, none holds all four: measured 1, 2, 1, 2 of them."""
-    config = PMOEConfig(hidden=(64, 64), batch_size=128, warmup=1000, gamma=0.95, lr_actor=1e-3, lr_critic=1e-3)
+    config = PMOEConfig(
+        hidden=(64, 64), batch_size=128, warmup=1000, gamma=0.95, lr_actor=1e-3, lr_critic=1e-3
+    )
     schedule = Schedule(evaluate_every=0, episodes=20, log_every=0)
     result = pmoe(MultiGoal, 8000, config=config, seeds=range(4), schedule=schedule)
     assert result.returns.mean() > -30
