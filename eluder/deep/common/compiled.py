@@ -132,8 +132,8 @@ def tanh_in_place(x: Array) -> None:
     --------
     >>> x = np.array([0.0, 0.5, -20.0], np.float32)
     >>> tanh_in_place(x)
-    >>> x.round(4).tolist()
-    [0.0, 0.4620999991893768, -1.0]
+    >>> bool(np.abs(x - np.tanh([0.0, 0.5, -20.0])).max() < 3e-7)
+    True
     """
     for i in range(x.size):
         y = x[i]
