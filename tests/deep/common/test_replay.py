@@ -5,10 +5,10 @@ from collections import deque
 import numpy as np
 import pytest
 import torch
-from eluder.deep.common.environments import Step
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eluder.deep.common.environments import Step
 from eluder.deep.common.random import seed_keys
 from eluder.deep.common.replay import Replay
 
