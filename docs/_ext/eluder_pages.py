@@ -92,7 +92,8 @@ def deviations(module: ModuleType) -> str:
     start = next((i for i, p in enumerate(text) if p.startswith("Deviations")), None)
     if start is None:
         raise ValueError(f"the docstring of {module.__name__} has no paragraph 'Deviations'")
-    kept = [text[start].split(":", 1)[-1].strip() if ":" in text[start] else text[start]]
+    head, _, rest = text[start].partition("\n")
+    kept = [text[start].split(":", 1)[-1].strip() if ":" in head else rest]
     for paragraph in text[start + 1 :]:
         if paragraph.startswith(("Guarantee", "Reference")):
             break
