@@ -1,6 +1,7 @@
 """What environments have in common, however they are stepped: spaces, seeds, checks, episodes."""
 
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
 
@@ -43,7 +44,7 @@ def reset_seed(seed: int, place: int, episode: int, purpose: int) -> int:
     return int(np.random.SeedSequence([seed, place, episode, purpose]).generate_state(1)[0])
 
 
-class Stepping:
+class Stepping(ABC):
     """The part of `Environments` that does not depend on how a step is made.
 
     Subclasses call `_begin` with the spaces of one environment, and fill `obs`.
@@ -79,9 +80,9 @@ class Stepping:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @abstractmethod
     def close(self) -> None:
         """Close the environments."""
-        raise NotImplementedError
 
     def _encode(self, obs: Any) -> np.ndarray:
         """Return one observation, or a batch of them, as a new array."""

@@ -29,21 +29,21 @@ class Offers:
     """
 
     def __init__(self, n: int, mujoco: ctypes.CDLL) -> None:
-        self.library = ctypes.CDLL(None)
+        self.libc = ctypes.CDLL(None)
         memory = np.zeros(64 * (n + 3), np.uint8)
         first = -(-memory.ctypes.data // 64) * 64
         self.memory, self.semaphores = memory, first + 64 * np.arange(n + 2)
         self.at = [ctypes.c_void_p(int(x)) for x in self.semaphores]
         for at in self.at:
-            if self.library.sem_init(at, 0, 0):
+            if self.libc.sem_init(at, 0, 0):
                 raise OSError("the C library has no semaphores without names")
         names = ("sem_wait", "sem_trywait", "sem_post")
         physics = [address(mujoco.mj_step), address(mujoco.mj_rnePostConstraint)]
-        self.functions = np.array([*physics, *(address(self.library[name]) for name in names)])
+        self.functions = np.array([*physics, *(address(self.libc[name]) for name in names)])
         self.jobs = np.zeros((n, 3), np.int64)  # addresses of model and data, frames
         self.done, self.ending = np.zeros(n, np.int64), np.zeros(1, np.int64)
         direct = ctypes.PyDLL(None)  # what returns at once keeps the interpreter
-        self.post, self.try_wait, self.wait = direct.sem_post, direct.sem_trywait, self.library.sem_wait
+        self.post, self.try_wait, self.wait = direct.sem_post, direct.sem_trywait, self.libc.sem_wait
 
     def compile(self) -> None:
         """Compile the workers' kernel, in this thread: a worker would seem slow at first."""
