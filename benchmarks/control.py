@@ -23,10 +23,9 @@ from eluder.experiments.stats import iqm, stratified_bootstrap
 LISTS = {
     "pendulum": {"Pendulum-v1": 10_000},
     "short": {
-        "Pendulum-v1": 10_000,
-        "InvertedDoublePendulum-v5": 50_000,
-        "Swimmer-v5": 100_000,
-        "Hopper-v5": 100_000,
+        "InvertedDoublePendulum-v5": 15_000,
+        "Swimmer-v5": 20_000,
+        "Hopper-v5": 40_000,
     },
     "long": dict.fromkeys(("HalfCheetah-v5", "Walker2d-v5", "Ant-v5", "Humanoid-v5"), 1_000_000),
 }

@@ -39,7 +39,7 @@ from eluder.envs._feature_mdp import feature_mdp
 from eluder.envs._from_gymnasium import from_gymnasium
 from eluder.envs._garnet import garnet
 from eluder.envs._gridworld import four_rooms, grid, gridworld, n_room
-from eluder.envs._inventory import inventory
+from eluder.envs._inventory_control import inventory_control
 from eluder.envs._linear_bandits import (
     contextual_linear_bandit,
     hypercube_bandit,
@@ -105,7 +105,7 @@ __all__ = [
     "hypercube_bandit",
     "hypercube_linear_mdp",
     "hypercube_mixture_mdp",
-    "inventory",
+    "inventory_control",
     "linear_bandit",
     "linear_class_bandit",
     "linear_q_mdp",

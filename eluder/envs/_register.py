@@ -14,7 +14,7 @@ from eluder.envs._combination_lock import combination_lock
 from eluder.envs._deep_sea import deep_sea
 from eluder.envs._garnet import garnet
 from eluder.envs._gridworld import cells, four_rooms, four_rooms_map, grid, n_room, n_room_map
-from eluder.envs._inventory import inventory
+from eluder.envs._inventory_control import inventory_control
 from eluder.envs._lower_bounds import lower_bound_average, lower_bound_episodic
 from eluder.envs._queue_admission import queue_admission
 from eluder.envs._random_ergodic import random_ergodic
@@ -65,7 +65,7 @@ INSTANCES = {
     "RandomErgodic": Instance(random_ergodic, {"gamma": 1.0}, {"S": 10, "A": 3}),
     "LowerBoundEpisodic": Instance(lower_bound_episodic, {"H": 12}),
     "LowerBoundAverage": Instance(lower_bound_average, {"gamma": 1.0}),
-    "Inventory": Instance(inventory, {"gamma": 0.95}, layout=_line),
+    "Inventory": Instance(inventory_control, {"gamma": 0.95}, layout=_line),
     "QueueAdmission": Instance(queue_admission, {"gamma": 0.99}, layout=_line),
 }
 

@@ -28,7 +28,7 @@ INSTANCES = {
     "garnet": lambda **k: envs.garnet(5, 2, 3, rng=rng(), **k),
     "random_ergodic": lambda **k: envs.random_ergodic(4, 2, rng=rng(), **k),
     "lower_bound_average": lambda **k: envs.lower_bound_average(3, 2, rng=rng(), **k),
-    "inventory": lambda **k: envs.inventory(rescale=True, **k),
+    "inventory_control": lambda **k: envs.inventory_control(rescale=True, **k),
     "queue_admission": lambda **k: envs.queue_admission(4, rescale=True, **k),
 }
 
@@ -221,7 +221,7 @@ def test_rooms():
 
 def test_inventory_gives_putermans_numbers():
     """The tables of section 3.2.2 and the optimal values over three periods of section 4.6.1."""
-    mdp = envs.inventory(gamma=1.0)
+    mdp = envs.inventory_control(gamma=1.0)
     expected = [[0, -1, -2, -5], [5, 0, -3], [6, -1], [5]]
     for s, row in enumerate(expected):
         np.testing.assert_allclose(mdp.r[s, : len(row)], row)
@@ -231,7 +231,7 @@ def test_inventory_gives_putermans_numbers():
         if s + a <= 3:
             np.testing.assert_allclose(mdp.P[s, a], stock[s + a])
     low, high = mdp.r.min(), mdp.r.max()
-    scaled = envs.inventory(rescale=True, H=3)
+    scaled = envs.inventory_control(rescale=True, H=3)
     V = (high - low) * optimal_value(scaled) + low * (3 - np.arange(4))[:, None]
     np.testing.assert_allclose(V[0], np.array([67, 129, 194, 227]) / 16)
     np.testing.assert_allclose(V[1], [2, 6.25, 10, 10.5])
@@ -347,9 +347,9 @@ def test_trees_by_hand():
         (lambda: envs.gridworld(["S?G"], H=2), r"layout\[0\]\[1\] is '\?', it must be one of"),
         (lambda: envs.gridworld(["S.S"], H=2), "one start S and at least one goal G"),
         (lambda: envs.gridworld([], H=2), "rows of equal length"),
-        (lambda: envs.inventory(demand=[0.5], gamma=0.9), "demand sums to 0.5, not 1"),
-        (lambda: envs.inventory(holding_cost=-1, gamma=0.9), "holding_cost must be in"),
-        (lambda: envs.inventory(H=3), "try rescale=True"),
+        (lambda: envs.inventory_control(demand=[0.5], gamma=0.9), "demand sums to 0.5, not 1"),
+        (lambda: envs.inventory_control(holding_cost=-1, gamma=0.9), "holding_cost must be in"),
+        (lambda: envs.inventory_control(H=3), "try rescale=True"),
         (lambda: envs.queue_admission(arrival_rate=0, gamma=0.9), r"arrival_rate must be in \(0"),
         (lambda: envs.queue_admission(H=3), "try rescale=True"),
         (lambda: envs.lower_bound_episodic(2, 2, H=5, rng=rng()), "H must be at least 6"),

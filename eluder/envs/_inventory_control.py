@@ -6,10 +6,10 @@ from numpy.typing import ArrayLike
 from eluder.core import checks
 from eluder.envs._build import Problem, problem
 
-__all__ = ["inventory"]
+__all__ = ["inventory_control"]
 
 
-def inventory(
+def inventory_control(
     capacity: int = 3,
     *,
     demand: ArrayLike = (0.25, 0.5, 0.25),
@@ -69,7 +69,7 @@ def inventory(
 
     Examples
     --------
-    >>> inventory(gamma=0.9).r[0]
+    >>> inventory_control(gamma=0.9).r[0]
     array([ 0., -1., -2., -5.])
     """
     M = checks.integer("capacity", capacity)
