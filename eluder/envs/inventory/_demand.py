@@ -84,9 +84,12 @@ class Poisson:
     def pmf(self, tail: float = 1e-15) -> Array:
         """Probabilities of 0, 1, ..., scaled to sum to one after the last `tail` is left out."""
         m = self.mean
-        return _listed(
-            lambda k: k * np.log(m) - m - special.gammaln(k + 1), lambda k: special.gammainc(k + 1, m), tail
-        )
+
+        def survival(k: Array) -> Array:
+            left: Array = np.asarray(special.gammainc(k + 1, m))
+            return left
+
+        return _listed(lambda k: k * np.log(m) - m - special.gammaln(k + 1), survival, tail)
 
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
         """Draw demands of `shape`."""
