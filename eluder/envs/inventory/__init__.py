@@ -12,16 +12,38 @@ from eluder.envs.inventory._demand import (
     Trace,
     uniform_demand,
 )
+from eluder.envs.inventory._dynamics import Period, initial_inventory, step
+from eluder.envs.inventory._network import Edge, Network, Node, edge, store, supplier, warehouse
+from eluder.envs.inventory._newsvendor import (
+    NewsvendorResult,
+    backlogged_optimum,
+    critical_ratio,
+    newsvendor,
+)
 
 __all__ = [
     "Categorical",
     "Demand",
+    "Edge",
     "Geometric",
     "IntegerDemand",
     "MultivariateNormal",
     "NegativeBinomial",
+    "Network",
+    "NewsvendorResult",
+    "Node",
     "Normal",
+    "Period",
     "Poisson",
     "Trace",
+    "backlogged_optimum",
+    "critical_ratio",
+    "edge",
+    "initial_inventory",
+    "newsvendor",
+    "step",
+    "store",
+    "supplier",
     "uniform_demand",
+    "warehouse",
 ]
