@@ -1,5 +1,9 @@
 """Inventory control: laws of demand, networks and their simulator, exact optima and heuristics."""
 
+from eluder.envs.inventory._clark_scarf import (
+    SerialResult,
+    clark_scarf,
+)
 from eluder.envs.inventory._demand import (
     Categorical,
     Demand,
@@ -35,8 +39,10 @@ __all__ = [
     "Normal",
     "Period",
     "Poisson",
+    "SerialResult",
     "Trace",
     "backlogged_optimum",
+    "clark_scarf",
     "critical_ratio",
     "edge",
     "initial_inventory",
