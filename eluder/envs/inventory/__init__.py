@@ -17,12 +17,20 @@ from eluder.envs.inventory._demand import (
     uniform_demand,
 )
 from eluder.envs.inventory._dynamics import Period, initial_inventory, step
+from eluder.envs.inventory._lost_sales import LostSalesPlan, lost_sales_optimum, lost_sales_plan
 from eluder.envs.inventory._network import Edge, Network, Node, edge, store, supplier, warehouse
 from eluder.envs.inventory._newsvendor import (
     NewsvendorResult,
     backlogged_optimum,
     critical_ratio,
     newsvendor,
+)
+from eluder.envs.inventory._shang_song import (
+    SerialBounds,
+    shang_song,
+)
+from eluder.envs.inventory._transshipment import (
+    transshipment_bound,
 )
 
 __all__ = [
@@ -31,6 +39,7 @@ __all__ = [
     "Edge",
     "Geometric",
     "IntegerDemand",
+    "LostSalesPlan",
     "MultivariateNormal",
     "NegativeBinomial",
     "Network",
@@ -39,6 +48,7 @@ __all__ = [
     "Normal",
     "Period",
     "Poisson",
+    "SerialBounds",
     "SerialResult",
     "Trace",
     "backlogged_optimum",
@@ -46,10 +56,14 @@ __all__ = [
     "critical_ratio",
     "edge",
     "initial_inventory",
+    "lost_sales_optimum",
+    "lost_sales_plan",
     "newsvendor",
+    "shang_song",
     "step",
     "store",
     "supplier",
+    "transshipment_bound",
     "uniform_demand",
     "warehouse",
 ]
