@@ -25,10 +25,12 @@ from eluder.envs.inventory._newsvendor import (
     critical_ratio,
     newsvendor,
 )
+from eluder.envs.inventory._policies import JustInTime, NetworkState, OrderUpTo, empirical_levels, order_up_to
 from eluder.envs.inventory._shang_song import (
     SerialBounds,
     shang_song,
 )
+from eluder.envs.inventory._simulate import SimulationResult, Trajectories, simulate
 from eluder.envs.inventory._transshipment import (
     transshipment_bound,
 )
@@ -39,27 +41,35 @@ __all__ = [
     "Edge",
     "Geometric",
     "IntegerDemand",
+    "JustInTime",
     "LostSalesPlan",
     "MultivariateNormal",
     "NegativeBinomial",
     "Network",
+    "NetworkState",
     "NewsvendorResult",
     "Node",
     "Normal",
+    "OrderUpTo",
     "Period",
     "Poisson",
     "SerialBounds",
     "SerialResult",
+    "SimulationResult",
     "Trace",
+    "Trajectories",
     "backlogged_optimum",
     "clark_scarf",
     "critical_ratio",
     "edge",
+    "empirical_levels",
     "initial_inventory",
     "lost_sales_optimum",
     "lost_sales_plan",
     "newsvendor",
+    "order_up_to",
     "shang_song",
+    "simulate",
     "step",
     "store",
     "supplier",

@@ -22,7 +22,7 @@ All orders are given at once, before demand is known::
                   c[i] <- holding[i] max(y[i], 0) + penalty[i] short[i]                        (cost)
                   c[i] <- holding[i] max(y[i], 0) - penalty[i] min(x[i, 0], d[i])              (profit)
                   if lost: y[i] <- max(y[i], 0)
-    edge e:       c[e] <- unit_cost[e] f[e] + fixed_cost[e] 1{f[e] > 0}
+    edge e:       c[e] <- unit_cost[e] f[e] + fixed_cost[e] 1{f[e] > NEGLIGIBLE}
 
     # shift
     x[i, 0] <- y[i] + x[i, 1];  x[i, j] <- x[i, j + 1];  x[i, L - 1] <- 0
@@ -43,6 +43,8 @@ from eluder.core.types import Array
 from eluder.envs.inventory._network import Network
 
 __all__ = ["Period", "initial_inventory", "step"]
+
+NEGLIGIBLE = 1e-4  # units; a shipment that is not larger is taken for rounding, and no fixed cost is due
 
 
 class Period(NamedTuple):
@@ -172,7 +174,7 @@ def _period(network: Network, x: Array, q: Array, d: Array) -> Period:
         location_cost[:, W:] += network.penalty * short
     else:
         location_cost[:, W:] -= network.penalty * np.minimum(x[:, W:, 0], d)
-    edge_cost = network.unit_cost * f + network.fixed_cost * (f > 0)
+    edge_cost = network.unit_cost * f + network.fixed_cost * (f > NEGLIGIBLE)
     if network.unmet == "lost":
         y[:, W:] = np.maximum(y[:, W:], 0.0)
 

@@ -65,7 +65,7 @@ class Edge:
     unit_cost : ndarray, shape () or (B,)
         Money per unit shipped.
     fixed_cost : float
-        Money per period in which anything is shipped.
+        Money per period in which anything is shipped (more than 1e-4 units).
     capacity : float
         Units per period; inf for no limit.
     """
@@ -195,7 +195,7 @@ def edge(
     unit_cost : float or array_like, shape (B,), default=0.0
         Money per unit shipped, paid when it is shipped.
     fixed_cost : float, default=0.0
-        Money per period in which anything is shipped.
+        Money per period in which anything is shipped (more than 1e-4 units).
     capacity : float, default=inf
         Largest shipment of a period, in units, positive.
 

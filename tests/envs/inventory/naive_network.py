@@ -58,7 +58,7 @@ def naive_period(network, x, q, d, b=0):
                 y = 0.0
         on_hand.append(y)
     for e in range(len(q)):
-        cost += unit[e] * sent[e] + (network.fixed_cost[e] if sent[e] > 0 else 0.0)
+        cost += unit[e] * sent[e] + (network.fixed_cost[e] if sent[e] > 1e-4 else 0.0)
     parcels = [(i, j - 1, x[i][j]) for i in range(M) for j in range(1, L)]
     parcels += [(int(network.target[e]), int(lead[e]) - 1, sent[e]) for e in range(len(q))]
     nxt = [[0.0] * L for _ in range(M)]
