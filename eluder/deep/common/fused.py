@@ -1,7 +1,8 @@
 """Perceptrons with a backward pass by hand: the same numbers as `mlp`, without allocations.
 
 The buffers are kept from call to call, activations are differentiated in place, and gradients go straight
-into the flat gradient of `Parameters`::
+into the flat gradient of `Parameters`. The rectifier on the CPU is compiled: one pass through the memory with
+the bias, and one with its gradient. ::
 
     forward   z_i = h_{i-1} W_i + b_i,   h_i = act(z_i)
     backward  dW_i += h_{i-1}' dz_i,   db_i += 1' dz_i,   dz_{i-1} = (dz_i W_i') * act'(z_{i-1})
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from eluder.deep.common.compiled import bias_relu, relu_backward
 from eluder.deep.common.networks import Parameters, mlp
 
 __all__ = ["ACTIVATIONS", "FusedMLP", "network"]
@@ -59,6 +61,9 @@ ACTIVATIONS = {
 }
 
 
+LOW_FROM = 64  # units on both sides of a layer from which rounding its factors pays
+
+
 class FusedMLP:
     """The perceptrons of all seeds and members at one place of a loss.
 
@@ -74,8 +79,8 @@ class FusedMLP:
         Whether gradients go to the parameters; else only to the input, as where an actor is improved along a
         critic.
     dtype : torch.dtype, default=torch.float32
-        Of the matrix products; ``torch.bfloat16`` is twice as fast where the processor has it. Parameters
-        and gradients stay as they are.
+        Of the factors of the matrix products between layers of 64 units and more, where ``torch.bfloat16``
+        is faster if the processor has it. Parameters, activations and gradients stay as they are.
 
     Raises
     ------
@@ -164,7 +169,7 @@ class FusedMLP:
         """
         if B not in self.plans:
             cpu = self.anchor.device.type == "cpu" and torch.get_num_threads() == 1
-            alone = cpu and B >= 32 and self.dtype == torch.float32
+            alone = cpu and B >= 32
             blocks = range(self.n) if alone else [slice(None)]
             shared: dict[tuple[int, ...], list[Tensor]] = {}
             self.plans[B] = [_Stack(self, k, B, shared) for k in blocks]
@@ -173,20 +178,16 @@ class FusedMLP:
     def forward(self, x: Tensor) -> Tensor:
         """Return the outputs, shape (n, B, out); keep the activations."""
         self.stacks = self.plan(x.shape[-2])
-        x = x if x.dtype == self.dtype else x.to(self.dtype)
+        if self.stacks[0].batched:
+            return self.stacks[0].forward(x)
         if len(self.stacks) == 1:
-            y = self.stacks[0].forward(x if self.stacks[0].batched else x[0])
-            y = y if self.stacks[0].batched else y[None]
-        else:
-            y = torch.stack([stack.forward(x_k) for stack, x_k in zip(self.stacks, x.unbind())])
-        return y if y.dtype == torch.float32 else y.float()
+            return self.stacks[0].forward(x[0])[None]
+        return torch.stack([stack.forward(x_k) for stack, x_k in zip(self.stacks, x.unbind())])
 
     def backward(self, dy: Tensor, wants_input: bool) -> Tensor | None:
         """Add the gradients of the parameters; return that of the inputs if it is wanted."""
-        dy = dy.to(self.dtype)
         if self.stacks[0].batched:
-            dx = self.stacks[0].backward(dy, wants_input)
-            return dx.float() if dx is not None else None
+            return self.stacks[0].backward(dy, wants_input)
         out = torch.empty(self.n, dy.shape[1], self.dim, device=dy.device) if wants_input else None
         for k, (stack, dy_k) in enumerate(zip(self.stacks, dy.unbind())):
             dx = stack.backward(dy_k, wants_input)
@@ -201,59 +202,134 @@ class _Stack:
     def __init__(
         self, net: FusedMLP, block: Any, B: int, shared: dict[tuple[int, ...], list[Tensor]]
     ) -> None:
-        self.net, self.batched = net, isinstance(block, slice)
-        self.masters = [(w[block], b[block]) for w, b in zip(net.w, net.b)]
-        self.grads = [(dw[block], db[block]) for dw, db in zip(net.dw, net.db)] if net.learn else []
-        self.low = net.dtype != torch.float32
-        self.layers = [(w.to(net.dtype), b.to(net.dtype)) for w, b in self.masters]
-        self.turned = [w.transpose(-1, -2) for w, _ in self.layers]
-        lead = net.w[0].shape[:1] if self.batched else ()
-        self.z = [w.new_empty(*lead, B, w.shape[-1]) for w, _ in self.layers]
-        keeps = net.activation.keeps_input
-        self.h = [torch.empty_like(z) if keeps else z for z in self.z[:-1]]
-        self.dx = []
-        for i, (w, _) in enumerate(self.layers):  # two buffers in turn are enough, and serve every network
-            shape = (*lead, B, w.shape[-2])
-            pair = shared.setdefault(shape, [w.new_empty(shape), w.new_empty(shape)])
-            self.dx.append(pair[i % 2])
-        self.add = torch.baddbmm if self.batched else torch.addmm
-        self.product = torch.bmm if self.batched else torch.mm
+        self.batched, self.act = isinstance(block, slice), net.activation
+        grads = list(zip(net.dw, net.db)) if net.learn else [None] * len(net.w)
+        self.layers = []
+        for i, (w, b, grad) in enumerate(zip(net.w, net.b, grads)):
+            grad = grad and (grad[0][block], grad[1][block])
+            self.layers.append(_Layer(w[block], b[block], grad, B, net.dtype, shared, i % 2))
+        keeps = self.act.keeps_input
+        self.h = [torch.empty_like(layer.z) if keeps else layer.z for layer in self.layers[:-1]]
+        self.compiled = net.anchor.device.type == "cpu" and self.act is ACTIVATIONS["relu"]
+        if self.compiled:
+            self.arrays = [layer.arrays() for layer in self.layers]
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the outputs; keep the activations."""
-        if self.low:
-            for kept, masters in zip(self.layers, self.masters):
-                kept[0].copy_(masters[0])
-                kept[1].copy_(masters[1])
-        self.inputs = [x, *self.h]
-        for i, (w, b) in enumerate(self.layers):
-            self.add(b, self.inputs[i], w, out=self.z[i])
-            if i < len(self.h):
-                self.net.activation.apply(self.z[i], self.h[i])
-        return self.z[-1]
+        last = len(self.layers) - 1
+        for i, layer in enumerate(self.layers):
+            if i == last or not self.compiled:
+                layer.affine(x)
+            else:
+                layer.linear(x)
+                bias_relu(*self.arrays[i][:2])
+            if i < last:
+                if not self.compiled:
+                    self.act.apply(layer.z, self.h[i])
+                x = self.h[i]
+        return self.layers[-1].z
 
     def backward(self, dz: Tensor, wants_input: bool) -> Tensor | None:
         """Add the gradients of the parameters; return that of the inputs if it is wanted."""
         for i in range(len(self.layers) - 1, -1, -1):
-            if self.grads:
-                self.add_gradients(i, dz)
+            layer = self.layers[i]
+            layer.receive(dz)
+            if layer.grad:
+                layer.add_gradients(bias=not self.compiled or i == len(self.layers) - 1)
             if i == 0 and not wants_input:
                 return None
-            dh = self.dx[i]
-            self.product(dz, self.turned[i], out=dh)
-            if i:
-                self.net.activation.backward(dh, self.z[i - 1], self.inputs[i])
+            dh = layer.back()
+            if i and self.compiled:
+                relu_backward(self.arrays[i][2], self.arrays[i - 1][0], self.arrays[i - 1][3])
+            elif i:
+                self.act.backward(dh, self.layers[i - 1].z, self.h[i - 1])
             dz = dh
         return dz
 
-    def add_gradients(self, i: int, dz: Tensor) -> None:
-        """Add ``x' dz`` and ``1' dz`` to the gradients of layer i, in place."""
-        (dw, db), x = self.grads[i], self.inputs[i].transpose(-1, -2)
+
+class _Layer:
+    """The three products of a layer, in place.
+
+    With a lower precision the factors are rounded to it, if the layer is so large that this pays; sums,
+    biases, activations and gradients stay in float32.
+    """
+
+    def __init__(
+        self,
+        w: Tensor,
+        b: Tensor,
+        grad: tuple[Tensor, Tensor] | None,
+        B: int,
+        dtype: torch.dtype,
+        shared: dict[tuple[int, ...], list[Tensor]],
+        turn: int,
+    ) -> None:
+        self.w, self.b, self.grad = w, b, grad
+        shape = (*w.shape[:-2], B, w.shape[-2])
+        self.z = w.new_empty(*w.shape[:-2], B, w.shape[-1])
+        # two buffers in turn are enough, and serve every network
+        self.dx = shared.setdefault(shape, [w.new_empty(shape), w.new_empty(shape)])[turn]
+        batched = w.ndim == 3
+        self.add, self.product = (torch.baddbmm, torch.bmm) if batched else (torch.addmm, torch.mm)
+        self.x: Tensor | None = None
+        self.low = dtype != torch.float32 and min(w.shape[-2:]) >= LOW_FROM
         if self.low:
-            dw += self.product(x, dz)
+            like = (self.w, self.dx, self.z, self.z, self.dx, self.w)
+            self.w_low, self.x_low, self.z_low, self.dz_low, self.dx_low, self.dw_low = (
+                torch.empty_like(x, dtype=dtype) for x in like
+            )
+        self.w_turned = (self.w_low if self.low else w).transpose(-1, -2)
+
+    def arrays(self) -> tuple[Any, Any, Any, Any]:
+        """Return z, b, dx and db for the kernels, with a leading axis."""
+        db = self.grad[1] if self.grad else self.b[..., :0]
+        z, b, dx, db = (x if x.ndim == 3 else x[None] for x in (self.z, self.b, self.dx, db))
+        return z.numpy(), b.numpy(), dx.numpy(), db.numpy()
+
+    def linear(self, x: Tensor) -> None:
+        """Set ``z = x W``."""
+        if self.low:
+            self.take(self.x_low.copy_(x))
+            self.z.copy_(self.product(self.x_low, self.w_low.copy_(self.w), out=self.z_low))
         else:
-            self.add(dw, x, dz, out=dw)
-        db += dz.sum(dim=-2, keepdim=True)
+            self.take(x)
+            self.product(x, self.w, out=self.z)
+
+    def affine(self, x: Tensor) -> None:
+        """Set ``z = x W + b``."""
+        if self.low:
+            self.linear(x)
+            self.z += self.b
+        else:
+            self.take(x)
+            self.add(self.b, x, self.w, out=self.z)
+
+    def take(self, x: Tensor) -> None:
+        """Keep the input, and its transpose, for the way back."""
+        if x is not self.x:
+            self.x, self.x_turned = x, x.transpose(-1, -2)
+
+    def receive(self, dz: Tensor) -> None:
+        """Take the derivative in z."""
+        self.dz = dz
+        self.factor = self.dz_low.copy_(dz) if self.low else dz
+
+    def add_gradients(self, bias: bool) -> None:
+        """Add ``x' dz``, and ``1' dz`` if `bias`."""
+        assert self.grad is not None
+        dw, db = self.grad
+        if self.low:
+            dw += self.product(self.x_turned, self.factor, out=self.dw_low)
+        else:
+            self.add(dw, self.x_turned, self.factor, out=dw)
+        if bias:
+            db += self.dz.sum(dim=-2, keepdim=True)
+
+    def back(self) -> Tensor:
+        """Return the derivative in x, ``dz W'``."""
+        if self.low:
+            return self.dx.copy_(self.product(self.factor, self.w_turned, out=self.dx_low))
+        return self.product(self.factor, self.w_turned, out=self.dx)
 
 
 class _Pass(torch.autograd.Function):

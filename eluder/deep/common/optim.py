@@ -1,4 +1,8 @@
-"""Adam over the flat tensor of `Parameters`: one fused operation per step, whatever the number of layers."""
+"""Adam over the flat tensor of `Parameters`: one operation per step, whatever the number of layers.
+
+On the CPU that is our own compiled loop, which equals PyTorch's fused Adam in less than half of its time; on
+other devices it is PyTorch's.
+"""
 
 from collections.abc import Mapping
 
@@ -7,6 +11,7 @@ from torch import Tensor
 from torch.optim.adam import adam
 
 from eluder.core import checks
+from eluder.deep.common.compiled import BETA1, BETA2, adam_in_place
 from eluder.deep.common.networks import Parameters
 
 __all__ = ["Adam"]
@@ -42,20 +47,28 @@ class Adam:
 
     def __init__(self, parameters: Parameters, lr: float, eps: float = 1e-8) -> None:
         self.flat, self.grad = parameters.flat, parameters.grad
-        cuda = self.flat.device.type == "cuda"
-        self.lr, self.eps, self.cuda = checks.number("lr", lr, 0.0, open_low=True), eps, cuda
-        where = self.flat.device if cuda else torch.device("cpu")
+        self.lr, self.eps = checks.number("lr", lr, 0.0, open_low=True), eps
         self.moments = {
-            "step": torch.zeros((), device=where),
+            "step": torch.zeros((), device=self.flat.device),
             "exp_avg": torch.zeros_like(self.flat),
             "exp_avg_sq": torch.zeros_like(self.flat),
         }
+        if self.flat.device.type == "cpu":
+            tensors = (self.flat, self.grad, self.moments["exp_avg"], self.moments["exp_avg_sq"])
+            self.arrays = [x.detach().numpy() for x in tensors]
+            self.count = 0
 
     def step(self, lr: float | None = None) -> None:
         """Take one step along the gradient, in place; `lr` changes the step size from here on."""
         if lr is not None:
             self.lr = lr
         m = self.moments
+        if self.flat.device.type == "cpu":
+            self.count += 1
+            rate, root = self.lr / (1.0 - BETA1**self.count), (1.0 - BETA2**self.count) ** 0.5
+            x, g, first, second = self.arrays
+            adam_in_place(x, g, first, second, rate, root, self.eps)
+            return
         with torch.no_grad():
             adam(
                 [self.flat],
@@ -65,10 +78,10 @@ class Adam:
                 [],
                 [m["step"]],
                 fused=True,
-                capturable=self.cuda,
+                capturable=True,
                 amsgrad=False,
-                beta1=0.9,
-                beta2=0.999,
+                beta1=BETA1,
+                beta2=BETA2,
                 lr=self.lr,
                 weight_decay=0.0,
                 eps=self.eps,
@@ -77,9 +90,13 @@ class Adam:
 
     def state(self) -> dict[str, Tensor]:
         """Return the moments and the number of steps."""
+        if self.flat.device.type == "cpu":
+            self.moments["step"].fill_(self.count)
         return dict(self.moments)
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Go back to a `state`, in place."""
         for name, x in self.moments.items():
             x.copy_(state[name])
+        if self.flat.device.type == "cpu":
+            self.count = int(self.moments["step"])

@@ -7,18 +7,24 @@ graph, where the counter is a tensor that the graph increments.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from eluder.core import checks
+from eluder.core.kernels import kernel
 
 __all__ = ["bits", "integers", "normal", "seed_keys", "uniform"]
 
 _GOLDEN = -7046029254386353131  # 0x9E3779B97F4A7C15 as a signed number, 2^64 over the golden ratio
 _FIRST = -4658895280553007687  # 0xBF58476D1CE4E5B9
 _SECOND = -7723592293110705685  # 0x94D049BB133111EB
+GOLDEN, FIRST, SECOND = (np.uint64(x % 2**64) for x in (_GOLDEN, _FIRST, _SECOND))
+HALF, MOST, SCALE, MINUS_TWO, TWO_PI = (
+    np.float32(x) for x in (0.5, 16777215.0, 2.0**-24, -2.0, 2.0 * math.pi)
+)
 
 
 def _mix(z: Tensor) -> Tensor:
@@ -87,7 +93,11 @@ def bits(keys: Tensor, counter: Tensor | int, stream: int, n: int) -> Tensor:
     torch.Size([1, 2])
     """
     if keys.device.type == "cpu" and not isinstance(counter, Tensor):
-        return _bits_on_cpu(keys, counter, stream, n)
+        words = torch.empty(len(keys), n, dtype=torch.int64)
+        with np.errstate(over="ignore"):  # if it is not compiled
+            key, out = keys.numpy().view(np.uint64), words.numpy().view(np.uint64)
+            _bits_on_cpu(key, np.uint64(counter), np.uint64(stream), out)
+        return words
     number = torch.as_tensor(counter, device=keys.device)
     lane = (stream * _GOLDEN + 2**63) % 2**64 - 2**63  # as int64 would wrap
     start = _mix(_mix(keys + _mix(number * _GOLDEN)) + lane)
@@ -95,24 +105,39 @@ def bits(keys: Tensor, counter: Tensor | int, stream: int, n: int) -> Tensor:
     return _mix(start[:, None] + index * _GOLDEN)
 
 
-def _bits_on_cpu(keys: Tensor, counter: int, stream: int, n: int) -> Tensor:
-    """Return the same words by NumPy, whose operations on few numbers cost less."""
-    with np.errstate(over="ignore"):
-        golden, key = np.uint64(_GOLDEN % 2**64), keys.numpy().view(np.uint64)
-        number = _mix_by_numpy(np.array([counter], np.int64).view(np.uint64) * golden)
-        start = _mix_by_numpy(_mix_by_numpy(key + number) + np.uint64(stream * _GOLDEN % 2**64))
-        words = _mix_by_numpy(start[:, None] + np.arange(1, n + 1, dtype=np.uint64) * golden)
-    return torch.from_numpy(words.view(np.int64))
+@kernel
+def _mixed(z: Any) -> Any:
+    """Return the finaliser of splitmix64 of one word."""
+    z = (z ^ (z >> np.uint64(30))) * FIRST
+    z = (z ^ (z >> np.uint64(27))) * SECOND
+    return z ^ (z >> np.uint64(31))
 
 
-def _mix_by_numpy(z: np.ndarray) -> np.ndarray:
-    """Return the finaliser of splitmix64, in place."""
-    z ^= z >> np.uint64(30)
-    z *= np.uint64(_FIRST % 2**64)
-    z ^= z >> np.uint64(27)
-    z *= np.uint64(_SECOND % 2**64)
-    z ^= z >> np.uint64(31)
-    return z
+@kernel
+def _bits_on_cpu(keys: Any, number: Any, stream: Any, words: Any) -> None:
+    """Fill the same words, shape (N, n), in place."""
+    for i in range(keys.size):
+        z = _mixed(_mixed(keys[i] + _mixed(number * GOLDEN)) + stream * GOLDEN)
+        for k in range(words.shape[1]):
+            z += GOLDEN
+            words[i, k] = _mixed(z)
+
+
+@kernel
+def _normal_on_cpu(words: Any, x: Any) -> None:
+    """Fill normal numbers, shape (N, 2 n), from n words each, in place."""
+    n = words.shape[1]
+    for i in range(words.shape[0]):
+        for k in range(n):
+            radius = np.sqrt(MINUS_TWO * np.log(_unit_of(words[i, k] >> 40)))
+            angle = TWO_PI * _unit_of(words[i, k] >> 8)
+            x[i, k], x[i, n + k] = radius * np.cos(angle), radius * np.sin(angle)
+
+
+@kernel
+def _unit_of(word: Any) -> Any:
+    """Return what `_unit` returns, of one word."""
+    return min(np.float32(word & 0xFFFFFF) + HALF, MOST) * SCALE
 
 
 def uniform(keys: Tensor, counter: Tensor | int, stream: int, shape: tuple[int, ...]) -> Tensor:
@@ -176,6 +201,10 @@ def normal(keys: Tensor, counter: Tensor | int, stream: int, shape: tuple[int, .
     """
     n = math.prod(shape)
     words = bits(keys, counter, stream, (n + 1) // 2)
+    if words.device.type == "cpu":
+        x = torch.empty(len(keys), 2 * words.shape[1])
+        _normal_on_cpu(words.numpy(), x.numpy())
+        return x[:, :n].reshape(len(keys), *shape)
     radius = (-2.0 * _unit(words >> 40).log_()).sqrt_()
     angle = _unit(words >> 8).mul_(2.0 * math.pi)
     pairs = torch.cat([radius * angle.cos(), radius * angle.sin()], dim=1)
