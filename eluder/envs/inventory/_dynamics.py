@@ -1,8 +1,8 @@
 """One period of a network, in NumPy: the definition that every simulator of networks agrees with.
 
 State: ``x[b, i, j]``, units of sample b at location i: j = 0 on hand after this period's arrivals (negative:
-owed to customers), j = 1, ..., L - 1 under way, arriving in j periods. L is the longest lead time, d demand,
-q orders.
+owed to customers), j = 1, ..., L - 1 under way, arriving in j periods. L is the longest lead time (at least
+1), d demand, q orders.
 
 All orders are given at once, before demand is known::
 
@@ -16,6 +16,9 @@ All orders are given at once, before demand is known::
             floor(C[e] s[i] / Q[i]) - floor((C[e] - q[e]) s[i] / Q[i])   the same, for integer orders,
                                              C[e] = sum of q over the edges up to e that leave i
 
+    # arrive at once: suppliers' shipments to stores
+    x[target[e], 0] <- x[target[e], 0] + f[e]           for the edges of lead time 0
+
     # costs
     warehouse i:  y[i] <- max(s[i] - sum of f[e] over the edges that leave i, 0);  c[i] <- holding[i] y[i]
     store i:      y[i] <- x[i, 0] - d[i];  short[i] <- max(-y[i], 0)
@@ -26,7 +29,7 @@ All orders are given at once, before demand is known::
 
     # shift
     x[i, 0] <- y[i] + x[i, 1];  x[i, j] <- x[i, j + 1];  x[i, L - 1] <- 0
-    x[target[e], lead_time[e] - 1] <- x[target[e], lead_time[e] - 1] + f[e]       for e = 0, 1, ...
+    x[target[e], lead_time[e] - 1] <- x[target[e], lead_time[e] - 1] + f[e]   for the other edges, in order
 
 Shipments out of a warehouse never exceed what it has. Stock under way costs nothing. ``min(x, d)`` is
 ``d - short``: profit is what all demand would earn, less `penalty` per unit short (with backlog, in every
@@ -160,8 +163,15 @@ def _period(network: Network, x: Array, q: Array, d: Array) -> Period:
     # order
     f = shipments(network, x, q)
 
-    # costs
+    # arrive at once
+    samples = np.arange(len(x))
+    lead_time = np.broadcast_to(network.lead_time, f.shape)
     y = x[..., 0].copy()
+    for e in np.flatnonzero((lead_time == 0).any(axis=0)).tolist():
+        y[:, network.target[e]] += np.where(lead_time[:, e] == 0, f[:, e], 0.0)
+    on_hand = y[:, W:].copy()
+
+    # costs
     leaving = np.zeros((len(x), W))
     for e in range(network.num_edges):
         if network.source[e] >= 0:
@@ -173,7 +183,7 @@ def _period(network: Network, x: Array, q: Array, d: Array) -> Period:
     if network.objective == "cost":
         location_cost[:, W:] += network.penalty * short
     else:
-        location_cost[:, W:] -= network.penalty * np.minimum(x[:, W:, 0], d)
+        location_cost[:, W:] -= network.penalty * np.minimum(on_hand, d)
     edge_cost = network.unit_cost * f + network.fixed_cost * (f > NEGLIGIBLE)
     if network.unmet == "lost":
         y[:, W:] = np.maximum(y[:, W:], 0.0)
@@ -182,10 +192,9 @@ def _period(network: Network, x: Array, q: Array, d: Array) -> Period:
     after = np.zeros_like(x)
     after[..., :-1] = x[..., 1:]
     after[..., 0] += y
-    samples = np.arange(len(x))
-    lead_time = np.broadcast_to(network.lead_time, f.shape)
     for e in range(network.num_edges):
-        after[samples, network.target[e], lead_time[:, e] - 1] += f[:, e]
+        under_way = np.where(lead_time[:, e] > 0, f[:, e], 0.0)
+        after[samples, network.target[e], np.maximum(lead_time[:, e] - 1, 0)] += under_way
     return Period(after, f, short, location_cost, edge_cost, location_cost.sum(-1) + edge_cost.sum(-1))
 
 

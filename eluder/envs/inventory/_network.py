@@ -2,7 +2,8 @@
 
 A network is a directed graph without cycles. Suppliers are outside and have everything; warehouses hold stock
 and ship it on; stores hold stock and meet demand. Each edge is a lane along which its *target* orders from
-its *source*; what is ordered along an edge of lead time L is on hand at the target L periods later.
+its *source*; what is ordered along an edge of lead time L is on hand at the target L periods later. A lead
+time of 0, on hand before the demand of the same period, is for stores that order from suppliers.
 
 `Network` holds the graph as arrays. Locations are numbered warehouses first, then stores, each in the order
 given; suppliers hold no stock and are numbered -1, -2, ... as sources of edges. `step` plays one period.
@@ -190,8 +191,8 @@ def edge(
     source, target : str
         Names of nodes.
     lead_time : int or array_like of int, shape (B,)
-        Periods from order to arrival, at least 1: the order of period t is on hand before the demand of
-        period ``t + lead_time``. An entry per sample if an array.
+        Periods from order to arrival: the order of period t is on hand before the demand of period
+        ``t + lead_time``. At least 1, or 0 from a supplier to a store. An entry per sample if an array.
     unit_cost : float or array_like, shape (B,), default=0.0
         Money per unit shipped, paid when it is shipped.
     fixed_cost : float, default=0.0
@@ -207,7 +208,7 @@ def edge(
     Raises
     ------
     ValueError
-        If a lead time is no integer or less than 1, a cost is negative, or the capacity is not positive.
+        If a lead time is no integer or negative, a cost is negative, or the capacity is not positive.
 
     Examples
     --------
@@ -245,7 +246,7 @@ class Network:
     target : ndarray of int, shape (E,)
         The location each edge leads to.
     lead_time : ndarray of int, shape (E,) or (B, E)
-        Periods, at least 1.
+        Periods, at least 1, or 0 from a supplier to a store.
     unit_cost : ndarray, shape (E,) or (B, E)
         Money per unit shipped.
     fixed_cost : ndarray, shape (E,)
@@ -407,8 +408,8 @@ class Network:
 
     @property
     def longest(self) -> int:
-        """L, the longest lead time, periods."""
-        return int(self.lead_time.max())
+        """L, the longest lead time, periods; at least 1."""
+        return max(int(self.lead_time.max()), 1)
 
     @property
     def locations(self) -> tuple[str, ...]:
@@ -456,6 +457,11 @@ class Network:
                 raise ValueError(
                     f"capacity[{e}]: {self.edges[e]} leaves a warehouse that cannot hold, it must be inf"
                 )
+        at_once = np.atleast_2d(self.lead_time).min(axis=0) == 0
+        for e in np.flatnonzero(at_once & ~((self.source < 0) & (self.target >= W))).tolist():
+            raise ValueError(
+                f"lead_time of {self.edges[e]} is 0, which only a store's orders from a supplier can have"
+            )
         seen: set[str] = set()
         for name in self.edges:
             if name in seen:
@@ -498,7 +504,7 @@ def _lead_times(name: str, x: ArrayLike, size: int | None = None) -> IntArray:
     shape: tuple[int | None, ...] = (None,) * np.ndim(x)
     if size is not None:
         shape = (size,) if np.ndim(x) < 2 else (None, size)
-    leads = checks.finite(name, x, shape, low=1.0, high=float(LONGEST_LEAD_TIME))
+    leads = checks.finite(name, x, shape, low=0.0, high=float(LONGEST_LEAD_TIME))
     whole: IntArray = leads.astype(np.int64)
     if (whole != leads).any():
         i = checks.first(whole != leads)

@@ -291,8 +291,8 @@ def _stepped(
             by_location += period.location_cost
             for e, i in enumerate(network.target):
                 by_location[:, i] += period.edge_cost[:, e]
-            asked += d[:, t].sum(axis=0)
-            met += np.minimum(np.maximum(x[:, x.shape[1] - n :, 0], 0.0), d[:, t]).sum(axis=0)
+            asked += np.maximum(d[:, t], 0.0).sum(axis=0)
+            met += np.maximum(d[:, t] - period.short, 0.0).sum(axis=0)
         if record:
             rows.append((x, q, period.shipped, d[:, t], period.short, period.location_cost, period.edge_cost))
         x = period.inventory
@@ -342,7 +342,7 @@ def _compiled(network: Network, policy: OrderUpTo, d: Array, x: Array, warm: int
     by_location, by_period = np.zeros(x.shape[:2]), np.zeros(d.shape[1])
     met = np.zeros(d.shape[2])
     _run(lanes, policy, reach, np.ascontiguousarray(d), x.copy(), warm, by_location, by_period, met)
-    return Sums(by_location, by_period, met, d[:, warm:].sum(axis=(0, 1)), None)
+    return Sums(by_location, by_period, met, np.maximum(d[:, warm:], 0.0).sum(axis=(0, 1)), None)
 
 
 @kernel
@@ -360,17 +360,17 @@ def _run(
     """Play every sample; fills the last three and changes `x`."""
     B, T, n = d.shape
     M, E = x.shape[1], net.source.size
-    z, y, cost = np.empty(M), np.empty(M), np.empty(M)
+    z, y, cost, short = np.empty(M), np.empty(M), np.empty(M), np.empty(n)
     q, f = np.empty(E), np.empty(E)
     active = np.empty(E, dtype=np.bool_)
     for b in range(B):
         for t in range(T):
             _orders(net, policy, reach, x[b], z, active, q)
             _ship(net, x[b], q, f)
+            _shift(net, b, x[b], f, d[b, t], y, short, cost)
             for s in range(n):
                 if t >= warm:
-                    met[s] += min(max(x[b, M - n + s, 0], 0.0), d[b, t, s])
-            _shift(net, b, x[b], f, d[b, t], y, cost)
+                    met[s] += max(d[b, t, s] - short[s], 0.0)
             for i in range(M):
                 by_period[t] += cost[i]
                 if t >= warm:
@@ -476,14 +476,19 @@ def _ship(net: Lanes, x: Array, q: Array, f: Array) -> None:
 
 
 @kernel
-def _shift(net: Lanes, b: int, x: Array, f: Array, d: Array, y: Array, cost: Array) -> None:
-    """Pay and move on: changes `x`, fills `y` and `cost`."""
+def _shift(net: Lanes, b: int, x: Array, f: Array, d: Array, y: Array, short: Array, cost: Array) -> None:
+    """Pay and move on: changes `x`, fills the last three."""
     M, L = x.shape
     E, W = f.size, net.holds.size
     h = net.holding[b if net.holding.shape[0] > 1 else 0]
     p = net.penalty[b if net.penalty.shape[0] > 1 else 0]
     lead_time = net.lead_time[b if net.lead_time.shape[0] > 1 else 0]
     unit_cost = net.unit_cost[b if net.unit_cost.shape[0] > 1 else 0]
+
+    # arrive at once
+    for e in range(E):
+        if lead_time[e] == 0:
+            x[net.target[e], 0] += f[e]
 
     # costs
     for i in range(W):
@@ -496,11 +501,12 @@ def _shift(net: Lanes, b: int, x: Array, f: Array, d: Array, y: Array, cost: Arr
         cost[i] = h[i] * y[i]
     for i in range(W, M):
         y[i] = x[i, 0] - d[i - W]
+        short[i - W] = max(-y[i], 0.0)
         cost[i] = h[i] * max(y[i], 0.0)
         if net.profit:
             cost[i] -= p[i - W] * min(x[i, 0], d[i - W])
         else:
-            cost[i] += p[i - W] * max(-y[i], 0.0)
+            cost[i] += p[i - W] * short[i - W]
         if net.lost:
             y[i] = max(y[i], 0.0)
     for e in range(E):
@@ -513,4 +519,5 @@ def _shift(net: Lanes, b: int, x: Array, f: Array, d: Array, y: Array, cost: Arr
         x[i, L - 1] = 0.0
         x[i, 0] += y[i]
     for e in range(E):
-        x[net.target[e], lead_time[e] - 1] += f[e]
+        if lead_time[e] > 0:
+            x[net.target[e], lead_time[e] - 1] += f[e]

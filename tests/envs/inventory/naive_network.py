@@ -44,6 +44,10 @@ def naive_period(network, x, q, d, b=0):
             before += asked[e]
     cost = 0.0
     on_hand, short = [], []
+    x = [list(row) for row in x]
+    for e in range(len(q)):
+        if lead[e] == 0:
+            x[network.target[e]][0] += sent[e]
     for i in range(M):
         if i < W:
             y = max(x[i][0] - sum(s for s, e in zip(sent, range(len(q))) if network.source[e] == i), 0.0)
@@ -60,7 +64,7 @@ def naive_period(network, x, q, d, b=0):
     for e in range(len(q)):
         cost += unit[e] * sent[e] + (network.fixed_cost[e] if sent[e] > 1e-4 else 0.0)
     parcels = [(i, j - 1, x[i][j]) for i in range(M) for j in range(1, L)]
-    parcels += [(int(network.target[e]), int(lead[e]) - 1, sent[e]) for e in range(len(q))]
+    parcels += [(int(network.target[e]), int(lead[e]) - 1, sent[e]) for e in range(len(q)) if lead[e] > 0]
     nxt = [[0.0] * L for _ in range(M)]
     for i in range(M):
         nxt[i][0] = on_hand[i]

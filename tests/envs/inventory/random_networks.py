@@ -31,6 +31,9 @@ def random_network(rng, *, batch=None, **options):
         "objective": str(rng.choice(["cost", "profit"])),
         "orders": str(rng.choice(["continuous", "integer"])),
     } | options
+    lead_time = maybe(lambda size: rng.integers(1, 5, size), E)
+    direct = (source < 0) & (np.array([j for _, j in pairs]) >= W)
+    lead_time = np.where(direct & (rng.random(lead_time.shape) < 0.3), 0, lead_time)
     return Network(
         suppliers=tuple(f"s{k}" for k in range(K)),
         warehouses=tuple(f"w{k}" for k in range(W)),
@@ -41,7 +44,7 @@ def random_network(rng, *, batch=None, **options):
         holds=holds,
         source=source,
         target=np.array([j for _, j in pairs]),
-        lead_time=maybe(lambda size: rng.integers(1, 5, size), E),
+        lead_time=lead_time,
         unit_cost=maybe(lambda size: rng.uniform(0, 1, size), E),
         fixed_cost=rng.uniform(0, 3, E) * (rng.random(E) < 0.5),
         capacity=capacity,

@@ -105,6 +105,23 @@ def test_one_period_by_hand():
     np.testing.assert_allclose(profit.location_cost, [[2.5, -9 * 4, 2 * 0.5 - 5 * 0.5]])
 
 
+def test_an_order_of_no_lead_time_is_there_before_demand():
+    network = Network.build(
+        supplier("s"),
+        supplier("t"),
+        store("m", holding=1, penalty=9, initial=2),
+        edge("s", "m", lead_time=0, unit_cost=5),
+        edge("t", "m", lead_time=2),
+        objective="profit",
+    )
+    period = step(network, initial_inventory(network, 1), [[4.0, 3.0]], [[5.0]])
+    np.testing.assert_array_equal(period.inventory, [[[1, 3]]])
+    np.testing.assert_array_equal(period.cost, [1 - 9 * 5 + 5 * 4])
+    alone = Network.build(S, SHOP, edge("s", "m", lead_time=0))
+    assert alone.longest == 1
+    assert step(alone, [[[1.0]]], [[4.0]], [[3.0]]).inventory == 2
+
+
 def test_integer_orders_stay_integers_and_use_all_stock():
     network = two_stores(orders="integer")
     x = initial_inventory(network, 1)
@@ -205,7 +222,7 @@ PAIR, TO_HUB = store("m", holding=[1, 2], penalty=1), edge("s", "w", lead_time=1
         (lambda: warehouse("w", holding=-1), "holding of w is -1, it must be in"),
         (lambda: warehouse("w", initial=-1), "initial of w must be in"),
         (lambda: store("m", holding=1, penalty=[1, np.nan]), r"penalty of m\[1\] is nan"),
-        (lambda: edge("a", "b", lead_time=0), "lead_time of edge a -> b is 0, it must be in"),
+        (lambda: edge("a", "b", lead_time=-1), "lead_time of edge a -> b is -1, it must be in"),
         (
             lambda: edge("a", "b", lead_time=[1, 1.5]),
             r"lead_time of edge a -> b\[1\] is 1.5, it",
@@ -278,7 +295,15 @@ PAIR, TO_HUB = store("m", holding=[1, 2], penalty=1), edge("s", "w", lead_time=1
             lambda: replace(Network.build(S, SHOP, LANE), capacity=[-1.0]),
             "capacity must be 1 positive",
         ),
-        (lambda: replace(Network.build(S, SHOP, LANE), lead_time=[0]), r"lead_time\[0\] is 0"),
+        (lambda: replace(Network.build(S, SHOP, LANE), lead_time=[-1]), r"lead_time\[0\] is -1"),
+        (
+            lambda: Network.build(S, HUB, SHOP, edge("s", "w", lead_time=0), edge("w", "m", lead_time=1)),
+            "lead_time of s -> w is 0, which only a store's orders from a supplier can have",
+        ),
+        (
+            lambda: Network.build(S, HUB, SHOP, TO_HUB, edge("w", "m", lead_time=[1, 0])),
+            "lead_time of w -> m is 0, which only",
+        ),
     ],
 )
 def test_bad_networks_are_named(make, message):
