@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from eluder.deep.common import devices
 from eluder.deep.common.compiled import bias_relu, relu_backward
 from eluder.deep.common.networks import Parameters, mlp
 
@@ -210,7 +211,7 @@ class _Stack:
             self.layers.append(_Layer(w[block], b[block], grad, B, net.dtype, shared, i % 2))
         keeps = self.act.keeps_input
         self.h = [torch.empty_like(layer.z) if keeps else layer.z for layer in self.layers[:-1]]
-        self.compiled = net.anchor.device.type == "cpu" and self.act is ACTIVATIONS["relu"]
+        self.compiled = devices.has_kernels(net.anchor.device) and self.act is ACTIVATIONS["relu"]
         if self.compiled:
             self.arrays = [layer.arrays() for layer in self.layers]
 

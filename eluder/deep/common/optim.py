@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.optim.adam import adam
 
 from eluder.core import checks
+from eluder.deep.common import devices
 from eluder.deep.common.compiled import BETA1, BETA2, adam_in_place
 from eluder.deep.common.networks import Parameters
 
@@ -53,7 +54,8 @@ class Adam:
             "exp_avg": torch.zeros_like(self.flat),
             "exp_avg_sq": torch.zeros_like(self.flat),
         }
-        if self.flat.device.type == "cpu":
+        self.compiled = devices.has_kernels(self.flat.device)
+        if self.compiled:
             tensors = (self.flat, self.grad, self.moments["exp_avg"], self.moments["exp_avg_sq"])
             self.arrays = [x.detach().numpy() for x in tensors]
             self.count = 0
@@ -63,7 +65,7 @@ class Adam:
         if lr is not None:
             self.lr = lr
         m = self.moments
-        if self.flat.device.type == "cpu":
+        if self.compiled:
             self.count += 1
             rate, root = self.lr / (1.0 - BETA1**self.count), (1.0 - BETA2**self.count) ** 0.5
             x, g, first, second = self.arrays
@@ -78,7 +80,7 @@ class Adam:
                 [],
                 [m["step"]],
                 fused=True,
-                capturable=True,
+                capturable=self.flat.is_cuda,
                 amsgrad=False,
                 beta1=BETA1,
                 beta2=BETA2,
@@ -90,7 +92,7 @@ class Adam:
 
     def state(self) -> dict[str, Tensor]:
         """Return the moments and the number of steps."""
-        if self.flat.device.type == "cpu":
+        if self.compiled:
             self.moments["step"].fill_(self.count)
         return dict(self.moments)
 
@@ -98,5 +100,5 @@ class Adam:
         """Go back to a `state`, in place."""
         for name, x in self.moments.items():
             x.copy_(state[name])
-        if self.flat.device.type == "cpu":
+        if self.compiled:
             self.count = int(self.moments["step"])

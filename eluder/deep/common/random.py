@@ -15,6 +15,7 @@ from torch import Tensor
 
 from eluder.core import checks
 from eluder.core.kernels import kernel
+from eluder.deep.common import devices
 
 __all__ = ["bits", "integers", "normal", "seed_keys", "uniform"]
 
@@ -92,7 +93,7 @@ def bits(keys: Tensor, counter: Tensor | int, stream: int, n: int) -> Tensor:
     >>> bits(seed_keys([0]), 0, 0, 2).shape
     torch.Size([1, 2])
     """
-    if keys.device.type == "cpu" and not isinstance(counter, Tensor):
+    if devices.has_kernels(keys.device) and not isinstance(counter, Tensor):
         words = torch.empty(len(keys), n, dtype=torch.int64)
         with np.errstate(over="ignore"):  # if it is not compiled
             key, out = keys.numpy().view(np.uint64), words.numpy().view(np.uint64)
@@ -201,7 +202,7 @@ def normal(keys: Tensor, counter: Tensor | int, stream: int, shape: tuple[int, .
     """
     n = math.prod(shape)
     words = bits(keys, counter, stream, (n + 1) // 2)
-    if words.device.type == "cpu":
+    if devices.has_kernels(words.device):
         x = torch.empty(len(keys), 2 * words.shape[1])
         _normal_on_cpu(words.numpy(), x.numpy())
         return x[:, :n].reshape(len(keys), *shape)

@@ -112,6 +112,7 @@ class Replay:
         # Of each environment: frame of the newest observation, first entry and number of entries of `order`.
         self.head, self.first, self.count = (np.zeros(n, np.int64) for _ in range(3))
         self.where = torch.zeros(3, n, dtype=torch.int64, device=device)  # the same three, for sampling
+        self._discounts: dict[tuple[float, int], Tensor] = {}
         self._all = np.arange(n)
         self.base = self._all * L
         self.written = np.zeros(n, np.int64)  # frames in use, for checkpoints
@@ -243,8 +244,7 @@ class Replay:
             steps = steps + running
             running = running & ~self.ended[row]
         last = base + (frame + steps) % self.L
-        factor = torch.tensor([gamma**i for i in range(n_step + 1)], device=self.device)
-        discount = factor[steps] * (~terminated)
+        discount = self._powers(gamma, n_step)[steps] * (~terminated)
         lead = (self.N, B)
         return Batch(
             self.obs.index_select(0, start).view(*lead, *self.obs.shape[1:]),
@@ -253,6 +253,13 @@ class Replay:
             self.obs.index_select(0, last).view(*lead, *self.obs.shape[1:]),
             discount.view(lead),
         )
+
+    def _powers(self, gamma: float, n_step: int) -> Tensor:
+        """Return ``gamma^i`` for i up to n_step; made once, since copies to the device cannot be captured."""
+        if (gamma, n_step) not in self._discounts:
+            powers = torch.tensor([gamma**i for i in range(n_step + 1)], device=self.device)
+            self._discounts[gamma, n_step] = powers
+        return self._discounts[gamma, n_step]
 
     def state(self) -> dict[str, Tensor]:
         """Return what a checkpoint keeps: the frames in use and the places in the rings."""

@@ -37,6 +37,7 @@ from eluder.core import checks
 from eluder.core.results import TrainResult
 from eluder.core.types import Array
 from eluder.deep.common.checkpoint import checkpoints, load_checkpoint, save_checkpoint
+from eluder.deep.common.devices import has_kernels
 from eluder.deep.common.environments import EnvLike, Step, make_environments
 from eluder.deep.common.log import Log
 from eluder.deep.common.random import seed_keys
@@ -167,6 +168,7 @@ class Run:
         self.about |= {"steps": self.steps, "device": device, "schedule": dataclasses.asdict(schedule)}
         self.resumed = self._held(resume)
         self.log = Log(self.out, self.seeds, tensorboard=schedule.tensorboard)
+        self._seen = torch.empty(0)
         self._stack = contextlib.ExitStack()
 
     @property
@@ -194,9 +196,20 @@ class Run:
         return math.prod(self.envs.observation_space.shape)
 
     def observations(self) -> Tensor:
-        """Return the observations to act on: shape (N, E, obs_dim)."""
-        x = torch.from_numpy(np.ascontiguousarray(self.obs)).to(self.device, non_blocking=True)
-        return x.view(self.N, self.stride, self.obs_dim)
+        """Return the observations to act on: shape (N, E, obs_dim); off the CPU always the same tensor."""
+        return self._seen
+
+    def _see(self, obs: np.ndarray) -> None:
+        """Take new observations of the environments."""
+        self.obs = obs
+        x = torch.from_numpy(np.ascontiguousarray(obs)).view(self.N, self.stride, self.obs_dim)
+        if has_kernels(self.device):
+            self._seen = x
+        else:  # where graphs read it
+            self._seen = (
+                self._seen if self._seen.shape == x.shape else torch.empty_like(x, device=self.device)
+            )
+            self._seen.copy_(x, non_blocking=True)
 
     def step(self, action: Tensor) -> tuple[np.ndarray, Step]:
         """Take one step in every environment.
@@ -217,7 +230,7 @@ class Run:
         step = self.envs.step(done)
         rows = (len(done), self.obs_dim)
         step = step._replace(obs=step.obs.reshape(rows), next_obs=step.next_obs.reshape(rows))
-        self.obs = step.obs
+        self._see(step.obs)
         return done, step
 
     def _held(self, resume: bool) -> bool:
@@ -262,7 +275,7 @@ class Run:
         self.holders = holders
         self._describe()
         if not self.resumed:
-            self.obs = self.envs.reset()
+            self._see(self.envs.reset())
             self.log.cut(0)
             return
         assert self.out is not None
@@ -271,7 +284,7 @@ class Run:
             holder.load(_part(tensors, name))
         self.start = int(state["step"])
         self.envs.restore({key: x.numpy() for key, x in _part(tensors, "envs").items()}, state["envs"])
-        self.obs = self.envs.obs
+        self._see(self.envs.obs)
         self.metrics = {key: x.to(self.device) for key, x in _part(tensors, "metrics").items()}
         self.evaluations = [(s, np.array(x)) for s, x in state["evaluations"]]
         self.log.cut(self.start)

@@ -38,6 +38,7 @@ from torch import Tensor
 from eluder.core import checks
 from eluder.core.results import TrainResult
 from eluder.deep.common.densities import tanh_gaussian, tanh_gaussian_gradient, tanh_gaussian_with_spread
+from eluder.deep.common.devices import repeated
 from eluder.deep.common.environments import EnvLike
 from eluder.deep.common.fused import network
 from eluder.deep.common.losses import soft_policy_loss, soft_target, squared_loss, temperature_loss
@@ -181,11 +182,11 @@ def make_act(actor: Parameters, activation: str, log_std_range: tuple[float, flo
 
 def make_update(
     config: SACConfig, nets: Networks, keys: Tensor, A: int
-) -> tuple[Callable[[Batch, int], dict[str, Tensor]], dict[str, Adam]]:
+) -> tuple[Callable[..., dict[str, Tensor]], dict[str, Adam]]:
     """Return the update, and its optimisers.
 
-    ``update(batch, u)`` changes the networks in place; u numbers the updates and feeds the random numbers.
-    It returns metrics of shape (N,).
+    ``update(batch, u, n)`` changes the networks in place; u numbers the updates, and n, the same number or a
+    tensor that holds it, feeds the random numbers. It returns metrics of shape (N,).
     """
 
     def place(parameters: Parameters, learn: bool) -> Any:
@@ -206,8 +207,9 @@ def make_update(
     entropy = -float(A) if config.target_entropy is None else config.target_entropy
     B, log_alpha = config.batch_size, nets.alpha["log_alpha"]
 
-    def update(batch: Batch, u: int) -> dict[str, Tensor]:
-        noise = normal(keys, u, NOISE, (2, B, A))
+    def update(batch: Batch, u: int, n: Tensor | int | None = None) -> dict[str, Tensor]:
+        n = u if n is None else n
+        noise = normal(keys, n, NOISE, (2, B, A))
         alpha = log_alpha.detach().exp()
 
         # critics
@@ -216,7 +218,7 @@ def make_update(
                 *gaussian(next_actor(batch.next_obs), config.log_std_range), noise[:, 0]
             )
             next_q = target(pairs(batch.next_obs, next_action)).squeeze(-1)
-            next_q = _sampled(config, next_q, keys, u).amin(dim=1)
+            next_q = _sampled(config, next_q, keys, n).amin(dim=1)
             y = soft_target(batch.reward, batch.discount, next_q, alpha, next_log_prob)
         nets.critic.zero_grad()
         q = critics(batch.obs, batch.action, y)
@@ -282,7 +284,7 @@ def actor_gradient(
         if least:
             d_output[..., :1].scatter_(1, q.argmin(dim=1, keepdim=True), -1.0 / B)
         else:
-            d_output[..., :1] = -1.0 / (B * q.shape[1])
+            d_output[..., :1].fill_(-1.0 / (B * q.shape[1]))
         d_action = critic.pull(d_output, True)[..., obs.shape[-1] :].sum(dim=1)
         d_log_prob = (alpha / B).expand(-1, B)
         d_mean, d_log_std = tanh_gaussian_gradient(d_action, d_log_prob, action, spread)
@@ -293,7 +295,7 @@ def actor_gradient(
     return by_hand if fused else by_autograd
 
 
-def _sampled(config: SACConfig, q: Tensor, keys: Tensor, u: int) -> Tensor:
+def _sampled(config: SACConfig, q: Tensor, keys: Tensor, u: Tensor | int) -> Tensor:
     """Return a random subset of the members, shape (N, num_sampled, B); all of them if none is asked for."""
     if config.num_sampled is None:
         return q
@@ -370,23 +372,22 @@ def sac(
         if run.start == 0:
             replay.begin(run.obs)
 
-        for t in run:
-            # act
-            shape = (config.num_envs, A)
+        def explore(t: int, n: Tensor | int) -> Tensor:
             if t < config.warmup:
-                action = 2.0 * uniform(run.keys, t, WARMUP, shape) - 1.0
-            else:
-                action = act(run.observations(), normal(run.keys, t, ACT, shape))
+                return 2.0 * uniform(run.keys, n, WARMUP, shape) - 1.0
+            return act(run.observations(), normal(run.keys, n, ACT, shape))
 
-            # step
-            replay.add(*run.step(action))
+        def learn(u: int, n: Tensor | int) -> dict[str, Tensor]:
+            batch = replay.sample(B, run.keys, n, gamma=config.gamma, n_step=config.n_step, stream=SAMPLE)
+            return update(batch, u, n)
 
-            # learn
+        B, shape = config.batch_size, (config.num_envs, A)
+        acting = repeated(explore, run.device, lambda t: t < config.warmup)
+        learning = repeated(learn, run.device, lambda u: (u + 1) % config.actor_every == 0)
+
+        for t in run:
+            replay.add(*run.step(acting(t)))
             for u in updates_due(t - config.warmup, config.num_envs, config.utd):
-                batch = replay.sample(
-                    config.batch_size, run.keys, u, gamma=config.gamma, n_step=config.n_step, stream=SAMPLE
-                )
-                run.metrics = update(batch, u)
-
+                run.metrics = learning(u)
             run.after(t, act)
         return run.result(act, {"actor": nets.actor.tensors, "critic": nets.critic.tensors})

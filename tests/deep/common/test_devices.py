@@ -1,0 +1,58 @@
+"""Graphs: what they promise, shown by tapes on the CPU; each agent trains the same numbers from its tapes."""
+
+import importlib
+
+import pytest
+import torch
+
+from eluder.deep import online
+from eluder.deep.common import devices
+from eluder.deep.common.devices import has_kernels, repeated
+from eluder.deep.online import Schedule
+from tests.deep.graphs import Recorder, played
+
+SMALL = {"hidden": (16, 16), "batch_size": 8, "warmup": 20}
+AGENTS = {
+    "sac": ("sac", "Pendulum-v1", online.SACConfig(**SMALL)),
+    "redq": (
+        "sac",
+        "Pendulum-v1",
+        online.SACConfig(**SMALL, num_critics=3, num_sampled=2, actor_every=2, utd=2, n_step=3, num_envs=2),
+    ),
+}
+
+
+def test_elsewhere_a_function_is_called_with_its_number_twice():
+    assert repeated(lambda u, n: (u, n), "cpu", lambda u: u % 2)(7) == (7, 7)
+    assert has_kernels(torch.device("cpu"))
+    assert not has_kernels(torch.device("cuda"))
+
+
+def test_a_tape_refuses_what_a_graph_refuses():
+    x = torch.ones(3)
+    for bad in (lambda: x.sum().item(), lambda: torch.tensor([1.0, 2.0]) + x[:2], lambda: x.nonzero()):
+        with pytest.raises(AssertionError, match="cannot be captured"), Recorder():
+            bad()
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_an_agent_learns_the_same_from_graphs(name, monkeypatch):
+    """The operations of the GPU, once by Python and once from tapes: not a bit differs."""
+    agent, env, config = AGENTS[name]
+    monkeypatch.setattr(devices, "has_kernels", lambda device: False)
+    module = importlib.import_module(f"eluder.deep.online._{agent}")
+    monkeypatch.setattr(
+        importlib.import_module("eluder.deep.common.run"), "has_kernels", lambda device: False
+    )
+    schedule = Schedule(evaluate_every=0, episodes=1)
+
+    def train():
+        return getattr(online, agent)(env, 60, config=config, seeds=(3, 5), schedule=schedule)
+
+    plain, used = train(), []
+    monkeypatch.setattr(module, "repeated", lambda *a: used.append(played(*a)) or used[-1])
+    taped = train()
+    assert used
+    assert all(tape.tapes for tape in used)
+    for key, x in plain.parameters.items():
+        assert (x == taped.parameters[key]).all(), key
