@@ -26,6 +26,7 @@ from eluder.envs.inventory._newsvendor import (
     newsvendor,
 )
 from eluder.envs.inventory._policies import JustInTime, NetworkState, OrderUpTo, empirical_levels, order_up_to
+from eluder.envs.inventory._settings import Horizon, Setting, setting, setting_names
 from eluder.envs.inventory._shang_song import (
     SerialBounds,
     shang_song,
@@ -40,6 +41,7 @@ __all__ = [
     "Demand",
     "Edge",
     "Geometric",
+    "Horizon",
     "IntegerDemand",
     "JustInTime",
     "LostSalesPlan",
@@ -55,6 +57,7 @@ __all__ = [
     "Poisson",
     "SerialBounds",
     "SerialResult",
+    "Setting",
     "SimulationResult",
     "Trace",
     "Trajectories",
@@ -68,6 +71,8 @@ __all__ = [
     "lost_sales_plan",
     "newsvendor",
     "order_up_to",
+    "setting",
+    "setting_names",
     "shang_song",
     "simulate",
     "step",
