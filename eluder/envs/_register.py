@@ -100,7 +100,13 @@ class InstanceEnv(TabularEnv):
 
 
 def register() -> None:
-    """Register ``eluder/<name>-v0`` for every instance."""
+    """Register ``eluder/<name>-v0`` for every instance, and ``eluder/InventoryNetwork-v0``."""
+    if "eluder/InventoryNetwork-v0" not in gymnasium.registry:
+        gymnasium.register(
+            "eluder/InventoryNetwork-v0",
+            "eluder.envs.inventory._gym:InventoryEnv",
+            kwargs={"problem": "one_warehouse"},
+        )
     for name in INSTANCES:
         if f"eluder/{name}-v0" not in gymnasium.registry:
             gymnasium.register(

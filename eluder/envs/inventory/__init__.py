@@ -17,6 +17,7 @@ from eluder.envs.inventory._demand import (
     uniform_demand,
 )
 from eluder.envs.inventory._dynamics import Period, initial_inventory, step
+from eluder.envs.inventory._gym import InventoryEnv, inventory_env
 from eluder.envs.inventory._lost_sales import LostSalesPlan, lost_sales_optimum, lost_sales_plan
 from eluder.envs.inventory._network import Edge, Network, Node, edge, store, supplier, warehouse
 from eluder.envs.inventory._newsvendor import (
@@ -32,6 +33,7 @@ from eluder.envs.inventory._shang_song import (
     shang_song,
 )
 from eluder.envs.inventory._simulate import SimulationResult, Trajectories, simulate
+from eluder.envs.inventory._tables import period_table
 from eluder.envs.inventory._transshipment import (
     transshipment_bound,
 )
@@ -43,6 +45,7 @@ __all__ = [
     "Geometric",
     "Horizon",
     "IntegerDemand",
+    "InventoryEnv",
     "JustInTime",
     "LostSalesPlan",
     "MultivariateNormal",
@@ -67,10 +70,12 @@ __all__ = [
     "edge",
     "empirical_levels",
     "initial_inventory",
+    "inventory_env",
     "lost_sales_optimum",
     "lost_sales_plan",
     "newsvendor",
     "order_up_to",
+    "period_table",
     "setting",
     "setting_names",
     "shang_song",

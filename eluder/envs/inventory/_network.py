@@ -261,6 +261,8 @@ class Network:
         Whether orders are rounded to integers.
     demand : Demand or None
         The law of demand at the stores; None where demand is always handed over as an array.
+    longest : int
+        L, the longest lead time, at least 1 and what is given: a part of the samples keeps that of all.
 
     Raises
     ------
@@ -305,6 +307,7 @@ class Network:
     objective: str = "cost"
     orders: str = "continuous"
     demand: Demand | None = None
+    longest: int = 1
 
     @classmethod
     def build(
@@ -363,6 +366,8 @@ class Network:
         for name, size in (("holding", M), ("penalty", n), ("unit_cost", E)):
             put(self, name, _with_samples(name, getattr(self, name), size))
         put(self, "lead_time", _lead_times("lead_time", self.lead_time, E))
+        given = checks.integer("longest", self.longest, 1, LONGEST_LEAD_TIME)
+        put(self, "longest", max(given, int(self.lead_time.max())))
         put(self, "initial", checks.finite("initial", self.initial, (M,), low=0.0))
         put(self, "fixed_cost", checks.finite("fixed_cost", self.fixed_cost, (E,), low=0.0))
         put(self, "holds", np.array(self.holds, dtype=np.bool_).reshape(len(self.warehouses)))
@@ -405,11 +410,6 @@ class Network:
     def num_samples(self) -> int | None:
         """B, the number of samples that parameters are given for; None if they are the same for all."""
         return next((len(x) for x in self._sampled() if x.ndim == 2), None)
-
-    @property
-    def longest(self) -> int:
-        """L, the longest lead time, periods; at least 1."""
-        return max(int(self.lead_time.max()), 1)
 
     @property
     def locations(self) -> tuple[str, ...]:

@@ -79,6 +79,7 @@ def test_parameters_may_differ_by_sample():
     part = network.take([1])
     np.testing.assert_array_equal(part.lead_time, [[4, 2]])
     assert part.unit_cost.shape == (2,)
+    assert network.take([0]).longest == network.longest == 4
     one = step(network, initial_inventory(network, 2), [[3.0, 1.0]] * 2, [[1.0, 2.0]] * 2)
     np.testing.assert_array_equal(one.cost, [4 * 1 + 5 * 2, 4 * 1 + 6 * 2])
     assert one.inventory[0, 0, 0] == 3

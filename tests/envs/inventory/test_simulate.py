@@ -218,11 +218,17 @@ def test_blocks_change_nothing(monkeypatch):
 def test_many_samples_of_their_own_parameters_in_blocks(monkeypatch):
     rng = np.random.default_rng(5)
     network = random_network(rng, batch=9, orders="continuous")
+    lead_time = rng.integers(1, 3, (9, network.num_edges))
+    lead_time[8] = 6
+    network = replace(network, lead_time=lead_time)
     d = rng.uniform(0, 9, (9, 20, len(network.stores)))
     policy = order_up_to(network, 20)
     whole = simulate(network, policy, demand=d)
     monkeypatch.setitem(simulate.__globals__, "BLOCK", 4 * d[0].size)
     np.testing.assert_array_equal(simulate(network, policy, demand=d).cost, whole.cost)
+    slow = simulate(network, policy, demand=d, record=True)
+    np.testing.assert_allclose(slow.cost, whole.cost)
+    assert slow.trajectories.inventory.shape[0] == 9
 
 
 # --- the oracle ---
