@@ -36,6 +36,7 @@ from torch import Tensor
 
 from eluder.core import checks
 from eluder.core.results import TrainResult
+from eluder.deep.common.devices import repeated
 from eluder.deep.common.environments import EnvLike
 from eluder.deep.common.fused import ACTIVATIONS, network
 from eluder.deep.common.losses import squared_loss, td_target
@@ -315,26 +316,26 @@ def ddpg(
             replay.begin(run.obs)
         noise = process["noise"].detach()
 
-        for t in run:
-            # act
+        def explore(t: int, n: Tensor | int) -> Tensor:
             if t < config.warmup:
-                action = 2.0 * uniform(run.keys, t, WARMUP, shape) - 1.0
-            else:
-                noise.copy_(next_noise(noise, normal(run.keys, t, ACT, shape), config.theta, config.sigma))
-                action = (act(run.observations()) + noise).clamp(-1.0, 1.0)
+                return 2.0 * uniform(run.keys, n, WARMUP, shape) - 1.0
+            noise.copy_(next_noise(noise, normal(run.keys, n, ACT, shape), config.theta, config.sigma))
+            return (act(run.observations()) + noise).clamp(-1.0, 1.0)
 
-            # step
-            action_done, step = run.step(action)
-            replay.add(action_done, step)
+        def learn(u: int, n: Tensor | int) -> dict[str, Tensor]:
+            batch = replay.sample(B, run.keys, n, gamma=config.gamma, n_step=config.n_step, stream=SAMPLE)
+            return update(batch)
+
+        B = config.batch_size
+        acting = repeated(explore, run.device, lambda t: t < config.warmup)
+        learning = repeated(learn, run.device)
+
+        for t in run:
+            action, step = run.step(acting(t))
+            replay.add(action, step)
             ended = torch.from_numpy(step.terminated | step.truncated).to(noise.device)
             noise.masked_fill_(ended.view(run.N, config.num_envs, 1), 0.0)
-
-            # learn
             for u in updates_due(t - config.warmup, config.num_envs, config.utd):
-                batch = replay.sample(
-                    config.batch_size, run.keys, u, gamma=config.gamma, n_step=config.n_step, stream=SAMPLE
-                )
-                run.metrics = update(batch)
-
+                run.metrics = learning(u)
             run.after(t, act)
         return run.result(act, {"actor": nets.actor.tensors, "critic": nets.critic.tensors})

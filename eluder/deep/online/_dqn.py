@@ -45,6 +45,7 @@ from torch import Tensor
 
 from eluder.core import checks
 from eluder.core.results import TrainResult
+from eluder.deep.common.devices import repeated
 from eluder.deep.common.environments import EnvLike
 from eluder.deep.common.fused import ACTIVATIONS, FusedMLP
 from eluder.deep.common.losses import huber, quantile_huber_loss
@@ -293,9 +294,7 @@ def target_quantiles(double: bool, batch: Batch, next_target: Tensor, next_onlin
     return torch.addcmul(batch.reward[..., None], batch.discount[..., None], follow)
 
 
-def make_update(
-    config: DQNConfig, nets: Networks, A: int
-) -> tuple[Callable[[Batch, int], dict[str, Tensor]], Adam]:
+def make_update(config: DQNConfig, nets: Networks, A: int) -> tuple[Callable[..., dict[str, Tensor]], Adam]:
     """Return the update, and its optimiser.
 
     ``update(batch, u)`` changes the networks in place; u numbers the updates. It returns metrics of shape
@@ -311,7 +310,7 @@ def make_update(
 
     target_net, online_net = place(nets.target), place(nets.online)
 
-    def update(batch: Batch, u: int) -> dict[str, Tensor]:
+    def update(batch: Batch, u: int, n: Tensor | int | None = None) -> dict[str, Tensor]:
         with torch.no_grad():
             next_online = online_net(batch.next_obs) if config.double else None
             y = target_quantiles(config.double, batch, target_net(batch.next_obs), next_online)
@@ -424,20 +423,17 @@ def dqn(
         if run.start == 0:
             replay.begin(run.obs)
 
+        def learn(u: int, n: Tensor | int) -> dict[str, Tensor]:
+            batch = replay.sample(B, run.keys, n, gamma=config.gamma, n_step=config.n_step, stream=SAMPLE)
+            return update(batch, u, n)
+
+        B = config.batch_size
+        learning = repeated(learn, run.device, lambda u: (u + 1) % config.target_every == 0)
+
         for t in run:
-            # act
             eps = exploration(config, t)
-            action = explore(act, run.observations(), run.keys, t, A, eps)
-
-            # step
-            replay.add(*run.step(action))
-
-            # learn
+            replay.add(*run.step(explore(act, run.observations(), run.keys, t, A, eps)))
             for u in updates_due(t - config.warmup, config.num_envs, config.utd):
-                batch = replay.sample(
-                    config.batch_size, run.keys, u, gamma=config.gamma, n_step=config.n_step, stream=SAMPLE
-                )
-                run.metrics = update(batch, u) | {"epsilon": torch.full((run.N,), eps, device=device)}
-
+                run.metrics = learning(u) | {"epsilon": torch.full((run.N,), eps, device=device)}
             run.after(t, act)
         return run.result(act, {"online": nets.online.tensors})

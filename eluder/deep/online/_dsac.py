@@ -32,6 +32,7 @@ from torch import Tensor
 from eluder.core import checks
 from eluder.core.results import TrainResult
 from eluder.deep.common.densities import tanh_gaussian
+from eluder.deep.common.devices import repeated
 from eluder.deep.common.environments import EnvLike
 from eluder.deep.common.fused import network
 from eluder.deep.common.losses import soft_target, temperature_loss
@@ -157,7 +158,7 @@ def law_gradient(q: Tensor, sigma: Tensor, y: Tensor, clipped: Tensor, eps: floa
 
 def make_update(
     config: DSACConfig, nets: Networks, keys: Tensor, A: int
-) -> tuple[Callable[[Batch, int], dict[str, Tensor]], dict[str, Adam]]:
+) -> tuple[Callable[..., dict[str, Tensor]], dict[str, Adam]]:
     """Return ``update(batch, u)``, which changes the networks in place and returns metrics, and its
     optimisers."""
 
@@ -179,8 +180,9 @@ def make_update(
     entropy = -float(A) if config.target_entropy is None else config.target_entropy
     B, log_alpha = config.batch_size, nets.alpha["log_alpha"]
 
-    def update(batch: Batch, u: int) -> dict[str, Tensor]:
-        noise = normal(keys, u, NOISE, (2, B, A))
+    def update(batch: Batch, u: int, n: Tensor | int | None = None) -> dict[str, Tensor]:
+        n = u if n is None else n
+        noise = normal(keys, n, NOISE, (2, B, A))
         alpha = log_alpha.detach().exp()
 
         # target
@@ -189,7 +191,7 @@ def make_update(
                 *gaussian(next_actor(batch.next_obs), config.log_std_range), noise[:, 0]
             )
             mean, spread = return_law(target(pairs(batch.next_obs, next_action))[:, 0])
-            z = mean + spread * normal(keys, u, RETURN, (B,)).clamp(-3.0, 3.0)
+            z = mean + spread * normal(keys, n, RETURN, (B,)).clamp(-3.0, 3.0)
             y = soft_target(batch.reward, batch.discount, z, alpha, log_prob)
 
         # critic
@@ -305,21 +307,22 @@ def dsac(
         if run.start == 0:
             replay.begin(run.obs)
 
-        for t in run:
-            # act
-            shape = (config.num_envs, A)
+        def explore(t: int, n: Tensor | int) -> Tensor:
             if t < config.warmup:
-                action = 2.0 * uniform(run.keys, t, WARMUP, shape) - 1.0
-            else:
-                action = act(run.observations(), normal(run.keys, t, ACT, shape))
+                return 2.0 * uniform(run.keys, n, WARMUP, shape) - 1.0
+            return act(run.observations(), normal(run.keys, n, ACT, shape))
 
-            # step
-            replay.add(*run.step(action))
+        def learn(u: int, n: Tensor | int) -> dict[str, Tensor]:
+            batch = replay.sample(B, run.keys, n, gamma=config.gamma, stream=SAMPLE)
+            return update(batch, u, n)
 
-            # learn
+        B, shape = config.batch_size, (config.num_envs, A)
+        acting = repeated(explore, run.device, lambda t: t < config.warmup)
+        learning = repeated(learn, run.device, lambda u: (u + 1) % config.actor_every == 0)
+
+        for t in run:
+            replay.add(*run.step(acting(t)))
             for u in updates_due(t - config.warmup, config.num_envs, config.utd):
-                batch = replay.sample(config.batch_size, run.keys, u, gamma=config.gamma, stream=SAMPLE)
-                run.metrics = update(batch, u)
-
+                run.metrics = learning(u)
             run.after(t, act)
         return run.result(act, {"actor": nets.actor.tensors, "critic": nets.critic.tensors})

@@ -41,6 +41,7 @@ from torch import Tensor
 from eluder.core import checks
 from eluder.core.results import TrainResult
 from eluder.deep.common.densities import tanh_gaussian
+from eluder.deep.common.devices import repeated
 from eluder.deep.common.environments import EnvLike
 from eluder.deep.common.fused import network
 from eluder.deep.common.losses import huber, soft_target, temperature_loss
@@ -186,7 +187,7 @@ def huber_gradient(
 
 def make_update(
     config: DSACTConfig, nets: Networks, keys: Tensor, A: int
-) -> tuple[Callable[[Batch, int], dict[str, Tensor]], dict[str, Adam]]:
+) -> tuple[Callable[..., dict[str, Tensor]], dict[str, Adam]]:
     """Return ``update(batch, u)``, which changes the networks in place and returns metrics, and its
     optimisers."""
 
@@ -208,8 +209,9 @@ def make_update(
     entropy = -float(A) if config.target_entropy is None else config.target_entropy
     B, log_alpha = config.batch_size, nets.alpha["log_alpha"]
 
-    def update(batch: Batch, u: int) -> dict[str, Tensor]:
-        noise = normal(keys, u, NOISE, (2, B, A))
+    def update(batch: Batch, u: int, n: Tensor | int | None = None) -> dict[str, Tensor]:
+        n = u if n is None else n
+        noise = normal(keys, n, NOISE, (2, B, A))
         alpha = log_alpha.detach().exp()
 
         # targets of mean and variance
@@ -220,7 +222,7 @@ def make_update(
             next_q, next_sigma = return_law(target(pairs(batch.next_obs, next_action)))
             j = next_q.argmin(dim=1, keepdim=True)
             mean, spread = next_q.gather(1, j)[:, 0], next_sigma.gather(1, j)[:, 0]
-            z = mean + spread * normal(keys, u, RETURN, (B,)).clamp(-3.0, 3.0)
+            z = mean + spread * normal(keys, n, RETURN, (B,)).clamp(-3.0, 3.0)
             y_q = soft_target(batch.reward, batch.discount, mean, alpha, log_prob)
             y_z = soft_target(batch.reward, batch.discount, z, alpha, log_prob)
 
@@ -346,21 +348,22 @@ def dsac_t(
         if run.start == 0:
             replay.begin(run.obs)
 
-        for t in run:
-            # act
-            shape = (config.num_envs, A)
+        def explore(t: int, n: Tensor | int) -> Tensor:
             if t < config.warmup:
-                action = 2.0 * uniform(run.keys, t, WARMUP, shape) - 1.0
-            else:
-                action = act(run.observations(), normal(run.keys, t, ACT, shape))
+                return 2.0 * uniform(run.keys, n, WARMUP, shape) - 1.0
+            return act(run.observations(), normal(run.keys, n, ACT, shape))
 
-            # step
-            replay.add(*run.step(action))
+        def learn(u: int, n: Tensor | int) -> dict[str, Tensor]:
+            batch = replay.sample(B, run.keys, n, gamma=config.gamma, stream=SAMPLE)
+            return update(batch, u, n)
 
-            # learn
+        B, shape = config.batch_size, (config.num_envs, A)
+        acting = repeated(explore, run.device, lambda t: t < config.warmup)
+        learning = repeated(learn, run.device, lambda u: (u == 0, (u + 1) % config.actor_every == 0))
+
+        for t in run:
+            replay.add(*run.step(acting(t)))
             for u in updates_due(t - config.warmup, config.num_envs, config.utd):
-                batch = replay.sample(config.batch_size, run.keys, u, gamma=config.gamma, stream=SAMPLE)
-                run.metrics = update(batch, u)
-
+                run.metrics = learning(u)
             run.after(t, act)
         return run.result(act, {"actor": nets.actor.tensors, "critic": nets.critic.tensors})

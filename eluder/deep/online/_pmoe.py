@@ -36,6 +36,7 @@ from torch import Tensor
 from eluder.core import checks
 from eluder.core.results import TrainResult
 from eluder.deep.common.densities import tanh_gaussian
+from eluder.deep.common.devices import repeated
 from eluder.deep.common.environments import EnvLike
 from eluder.deep.common.fused import network
 from eluder.deep.common.losses import soft_target, temperature_loss
@@ -158,7 +159,7 @@ def frequency_loss(w: Tensor, best: Tensor) -> Tensor:
     Tensor, scalar
         The loss.
     """
-    v = torch.nn.functional.one_hot(best, w.shape[-1]).to(w.dtype)
+    v = torch.zeros_like(w).scatter_(-1, best[..., None], 1.0)
     return (w - v).square().sum(dim=-1).mean(dim=-1).sum()
 
 
@@ -203,7 +204,7 @@ def make_act(config: PMOEConfig, actor: Parameters, A: int) -> Callable[..., Ten
 
 def make_update(
     config: PMOEConfig, nets: Networks, keys: Tensor, A: int
-) -> tuple[Callable[[Batch, int], dict[str, Tensor]], dict[str, Adam]]:
+) -> tuple[Callable[..., dict[str, Tensor]], dict[str, Adam]]:
     """Return ``update(batch, u)``, which changes the networks in place and returns metrics, and its
     optimisers."""
 
@@ -229,14 +230,15 @@ def make_update(
         q: Tensor = critic(pairs(rows.reshape(N, B * M, -1), action.reshape(N, B * M, -1)))
         return q.squeeze(-1).amin(dim=1).view(N, B, M)
 
-    def update(batch: Batch, u: int) -> dict[str, Tensor]:
-        noise = normal(keys, u, NOISE, (B, K + 1, A))
+    def update(batch: Batch, u: int, n: Tensor | int | None = None) -> dict[str, Tensor]:
+        n = u if n is None else n
+        noise = normal(keys, n, NOISE, (B, K + 1, A))
         alpha = log_alpha.detach().exp()
 
         # critics
         with torch.no_grad():
             w, mean, log_std = mixture(batch.next_obs)
-            k = draw_expert(w, uniform(keys, u, EXPERT, (B,)))
+            k = draw_expert(w, uniform(keys, n, EXPERT, (B,)))
             next_action, next_log_prob = tanh_gaussian(chosen(mean, k), chosen(log_std, k), noise[:, :, K])
             next_q = target(pairs(batch.next_obs, next_action)).squeeze(-1).amin(dim=1)
             y = soft_target(batch.reward, batch.discount, next_q, alpha, next_log_prob)
@@ -345,22 +347,23 @@ def pmoe(
         if run.start == 0:
             replay.begin(run.obs)
 
-        for t in run:
-            # act
-            E = config.num_envs
+        def explore(t: int, n: Tensor | int) -> Tensor:
             if t < config.warmup:
-                action = 2.0 * uniform(run.keys, t, WARMUP, (E, A)) - 1.0
-            else:
-                noise, u = normal(run.keys, t, ACT, (E, A)), uniform(run.keys, t, EXPERT + 1, (E,))
-                action = act(run.observations(), noise, u)
+                return 2.0 * uniform(run.keys, n, WARMUP, shape) - 1.0
+            z, v = normal(run.keys, n, ACT, shape), uniform(run.keys, n, EXPERT + 1, shape[:1])
+            return act(run.observations(), z, v)
 
-            # step
-            replay.add(*run.step(action))
+        def learn(u: int, n: Tensor | int) -> dict[str, Tensor]:
+            batch = replay.sample(B, run.keys, n, gamma=config.gamma, stream=SAMPLE)
+            return update(batch, u, n)
 
-            # learn
-            for u_ in updates_due(t - config.warmup, E, config.utd):
-                batch = replay.sample(config.batch_size, run.keys, u_, gamma=config.gamma, stream=SAMPLE)
-                run.metrics = update(batch, u_)
+        B, shape = config.batch_size, (config.num_envs, A)
+        acting = repeated(explore, run.device, lambda t: t < config.warmup)
+        learning = repeated(learn, run.device)
 
+        for t in run:
+            replay.add(*run.step(acting(t)))
+            for u in updates_due(t - config.warmup, config.num_envs, config.utd):
+                run.metrics = learning(u)
             run.after(t, act)
         return run.result(act, {"actor": nets.actor.tensors, "critic": nets.critic.tensors})

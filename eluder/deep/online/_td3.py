@@ -36,6 +36,7 @@ from torch import Tensor
 
 from eluder.core import checks
 from eluder.core.results import TrainResult
+from eluder.deep.common.devices import repeated
 from eluder.deep.common.environments import EnvLike
 from eluder.deep.common.fused import ACTIVATIONS, network
 from eluder.deep.common.losses import squared_loss, td_target
@@ -168,7 +169,7 @@ def make_act(actor: Parameters, activation: str) -> Callable[[Tensor], Tensor]:
 
 def make_update(
     config: TD3Config, nets: Networks, keys: Tensor, A: int
-) -> tuple[Callable[[Batch, int], dict[str, Tensor]], dict[str, Adam]]:
+) -> tuple[Callable[..., dict[str, Tensor]], dict[str, Adam]]:
     """Return the update, and its optimisers.
 
     ``update(batch, u)`` changes the networks in place; u numbers the updates and feeds the random numbers. It
@@ -184,10 +185,11 @@ def make_update(
     adam_actor = Adam(nets.actor, config.lr_actor)
     adam_critic = Adam(nets.critic, config.lr_critic)
 
-    def update(batch: Batch, u: int) -> dict[str, Tensor]:
+    def update(batch: Batch, u: int, n: Tensor | int | None = None) -> dict[str, Tensor]:
+        n = u if n is None else n
         # critics
         with torch.no_grad():
-            noise = normal(keys, u, NOISE, (config.batch_size, A))
+            noise = normal(keys, n, NOISE, (config.batch_size, A))
             next_action = torch.tanh(actor_target(batch.next_obs))
             next_action = smoothed(next_action, noise, config.target_sigma, config.target_clip)
             pair = torch.cat([batch.next_obs, next_action], dim=-1)[:, None]
@@ -315,24 +317,23 @@ def td3(
         if run.start == 0:
             replay.begin(run.obs)
 
-        for t in run:
-            # act
-            shape = (config.num_envs, A)
+        def explore(t: int, n: Tensor | int) -> Tensor:
             if t < config.warmup:
-                action = 2.0 * uniform(run.keys, t, WARMUP, shape) - 1.0
-            else:
-                action = act(run.observations()) + config.sigma * normal(run.keys, t, ACT, shape)
-                action = action.clamp(-1.0, 1.0)
+                return 2.0 * uniform(run.keys, n, WARMUP, shape) - 1.0
+            noise = config.sigma * normal(run.keys, n, ACT, shape)
+            return (act(run.observations()) + noise).clamp(-1.0, 1.0)
 
-            # step
-            replay.add(*run.step(action))
+        def learn(u: int, n: Tensor | int) -> dict[str, Tensor]:
+            batch = replay.sample(B, run.keys, n, gamma=config.gamma, n_step=config.n_step, stream=SAMPLE)
+            return update(batch, u, n)
 
-            # learn
+        B, shape = config.batch_size, (config.num_envs, A)
+        acting = repeated(explore, run.device, lambda t: t < config.warmup)
+        learning = repeated(learn, run.device, lambda u: (u + 1) % config.actor_every == 0)
+
+        for t in run:
+            replay.add(*run.step(acting(t)))
             for u in updates_due(t - config.warmup, config.num_envs, config.utd):
-                batch = replay.sample(
-                    config.batch_size, run.keys, u, gamma=config.gamma, n_step=config.n_step, stream=SAMPLE
-                )
-                run.metrics = update(batch, u)
-
+                run.metrics = learning(u)
             run.after(t, act)
         return run.result(act, {"actor": nets.actor.tensors, "critic": nets.critic.tensors})

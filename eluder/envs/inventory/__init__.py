@@ -16,6 +16,19 @@ from eluder.envs.inventory._demand import (
     Trace,
     uniform_demand,
 )
+from eluder.envs.inventory._dual_index import (
+    DualIndex,
+    DualSourcingCost,
+    DualSourcingHeuristic,
+    TailoredBaseSurge,
+    best_dual_index,
+    best_tailored_base_surge,
+    dual_sourcing_cost,
+)
+from eluder.envs.inventory._dual_sourcing import (
+    DualSourcingResult,
+    dual_sourcing_optimum,
+)
 from eluder.envs.inventory._dynamics import Period, initial_inventory, step
 from eluder.envs.inventory._gym import InventoryEnv, inventory_env
 from eluder.envs.inventory._lost_sales import LostSalesPlan, lost_sales_optimum, lost_sales_plan
@@ -41,6 +54,10 @@ from eluder.envs.inventory._transshipment import (
 __all__ = [
     "Categorical",
     "Demand",
+    "DualIndex",
+    "DualSourcingCost",
+    "DualSourcingHeuristic",
+    "DualSourcingResult",
     "Edge",
     "Geometric",
     "Horizon",
@@ -62,11 +79,16 @@ __all__ = [
     "SerialResult",
     "Setting",
     "SimulationResult",
+    "TailoredBaseSurge",
     "Trace",
     "Trajectories",
     "backlogged_optimum",
+    "best_dual_index",
+    "best_tailored_base_surge",
     "clark_scarf",
     "critical_ratio",
+    "dual_sourcing_cost",
+    "dual_sourcing_optimum",
     "edge",
     "empirical_levels",
     "initial_inventory",

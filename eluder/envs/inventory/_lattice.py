@@ -119,3 +119,13 @@ def vertex(f: Array) -> tuple[float, float]:
 def extrapolate(coarse: float, fine: float) -> tuple[float, float]:
     """Richardson: the limit of values off by c step^2 at a step and at half of it, and how far it may be."""
     return (4 * fine - coarse) / 3, abs(fine - coarse)
+
+
+def cost_between(law: Lattice, first: int, last: int, holding: float, penalty: float) -> Array:
+    """G at the levels ``step * first, ..., step * last``; G is a line on either side of the law."""
+    y = np.arange(first, last + 1)
+    inside = np.clip(y - law.low, 0, len(law.p) - 1)
+    level = law.step * y
+    short = np.where(y < law.low, law.mean - level, expected_short(law)[inside])
+    cost: Array = holding * (level - law.mean + short) + penalty * short
+    return cost

@@ -259,11 +259,11 @@ def lost_sales_optimum(
     return lost_sales_plan(demand, lead_time=lead_time, penalty=penalty, holding=holding, tol=tol).gain
 
 
-def integer_law(demand: IntegerDemand) -> Array:
+def integer_law(demand: IntegerDemand, tail: float = 1e-15) -> Array:
     """Probabilities of 0, 1, ...; refuse other laws, and demand that is always zero."""
     if not isinstance(demand, IntegerDemand):
         raise ValueError(f"demand must be a law on the integers (it has mean and pmf), got {demand!r}")
-    p = np.trim_zeros(demand.pmf(), "b")
+    p = np.trim_zeros(demand.pmf(tail), "b")
     if len(p) < 2:
         raise ValueError("demand is always zero, it must be positive at times")
     return p

@@ -19,6 +19,14 @@ AGENTS = {
         "Pendulum-v1",
         online.SACConfig(**SMALL, num_critics=3, num_sampled=2, actor_every=2, utd=2, n_step=3, num_envs=2),
     ),
+    "td3": ("td3", "Pendulum-v1", online.TD3Config(**SMALL)),
+    "ddpg": ("ddpg", "Pendulum-v1", online.DDPGConfig(**SMALL)),
+    "dsac": ("dsac", "Pendulum-v1", online.DSACConfig(**SMALL)),
+    "dsac_t": ("dsac_t", "Pendulum-v1", online.DSACTConfig(**SMALL)),
+    "dsac_t, huber": ("dsac_t", "Pendulum-v1", online.DSACTConfig(**SMALL, loss="huber")),
+    "pmoe": ("pmoe", "Pendulum-v1", online.PMOEConfig(**SMALL)),
+    "dqn": ("dqn", "CartPole-v1", online.DQNConfig(**SMALL, target_every=5)),
+    "quantiles": ("dqn", "CartPole-v1", online.DQNConfig(**SMALL, num_quantiles=4, duelling=True, n_step=3)),
 }
 
 
