@@ -30,6 +30,7 @@ from eluder.envs.inventory._dual_sourcing import (
     dual_sourcing_optimum,
 )
 from eluder.envs.inventory._dynamics import Period, initial_inventory, step
+from eluder.envs.inventory._favorita import SalesSplit, WeeklySales, read_favorita, write_synthetic_favorita
 from eluder.envs.inventory._gym import InventoryEnv, inventory_env
 from eluder.envs.inventory._lost_sales import LostSalesPlan, lost_sales_optimum, lost_sales_plan
 from eluder.envs.inventory._network import Edge, Network, Node, edge, store, supplier, warehouse
@@ -75,6 +76,7 @@ __all__ = [
     "OrderUpTo",
     "Period",
     "Poisson",
+    "SalesSplit",
     "SerialBounds",
     "SerialResult",
     "Setting",
@@ -82,6 +84,7 @@ __all__ = [
     "TailoredBaseSurge",
     "Trace",
     "Trajectories",
+    "WeeklySales",
     "backlogged_optimum",
     "best_dual_index",
     "best_tailored_base_surge",
@@ -98,6 +101,7 @@ __all__ = [
     "newsvendor",
     "order_up_to",
     "period_table",
+    "read_favorita",
     "setting",
     "setting_names",
     "shang_song",
@@ -108,4 +112,5 @@ __all__ = [
     "transshipment_bound",
     "uniform_demand",
     "warehouse",
+    "write_synthetic_favorita",
 ]
