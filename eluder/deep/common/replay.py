@@ -11,13 +11,15 @@ again::
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from eluder.core import checks
+from eluder.core.kernels import kernel
+from eluder.deep.common.devices import has_kernels
 from eluder.deep.common.environments import Step
 from eluder.deep.common.random import integers
 
@@ -137,26 +139,18 @@ class Replay:
             What followed.
         """
         ended, done = step.terminated | step.truncated, step.valid
-        follow = (self.head + 1) % self.L
-        fresh = (follow + 1) % self.L  # where the next episode begins
-        self._drop(follow, done)
-        self._drop(fresh, done & ended)
-        now = self.base + self.head
+        now, then, slot, entry = np.empty((4, len(self.base)), np.int64)
+        places = (self.head, self.first, self.count, self.written)
+        _advance(done, ended, self.L, *places, self._order, now, then, slot, entry)
         self._write(self.action, now, action)
         self._write(self.reward, now, step.reward)
         self._write(self.terminated, now, step.terminated)
         self._write(self.ended, now, ended)
-        self._write(
-            self.obs,
-            self.base + np.where(done, follow, self.head),
-            np.where(_as(done, step), step.next_obs, step.obs),
-        )
-        self._list(done)
-        self.written = np.minimum(self.L, np.maximum(self.written, np.where(done, self.head + 2, 0)))
-        self.head = np.where(done, np.where(ended, fresh, follow), self.head)
-        self.written = np.maximum(self.written, self.head + 1)
+        self._write(self.obs, then, np.where(_as(done, step), step.next_obs, step.obs))
         if (ended & done).any():
             self._write(self.obs, self.base + self.head, step.obs)
+        if self.device.type != "cpu":
+            self._write(self.order.view(-1), slot, entry)
         self.where.copy_(torch.from_numpy(np.stack([self.head, self.first, self.count])))
 
     def _write(self, store: Tensor, rows: np.ndarray, x: np.ndarray) -> None:
@@ -166,25 +160,6 @@ class Replay:
         if self.device.type != "cpu":
             index, value = (y.to(self.device, non_blocking=True) for y in (index, value))
         store.index_copy_(0, index, value)
-
-    def _list(self, done: np.ndarray) -> None:
-        """Append the newest frames to the lists of those environments that made a transition, in place."""
-        slot = (self.first + self.count) % self.L
-        held = self._order[self._all, slot]
-        entry = np.where(done, self.head, held).astype(np.int32)
-        self._order[self._all, slot] = entry
-        if self.device.type != "cpu":
-            self._write(self.order.view(-1), self.base + slot, entry)
-        self.count += done
-
-    def _drop(self, frame: np.ndarray, where: np.ndarray) -> None:
-        """Take from the lists the transitions that begin or end in an overwritten frame, the oldest ones, in
-        place."""
-        for _ in range(2):
-            oldest = self._order[self._all, self.first]
-            hit = where & (self.count > 0) & ((oldest == frame) | ((oldest + 1) % self.L == frame))
-            self.first = (self.first + hit) % self.L
-            self.count -= hit
 
     def sample(
         self,
@@ -221,6 +196,13 @@ class Replay:
         head, first, count = self.where
         counts = count.view(self.N, self.E)
         k = integers(keys, counter, stream, (B,), counts.sum(dim=1))
+        powers = self._powers(gamma, n_step)
+        if has_kernels(self.device):
+            start, last = torch.empty((2, self.N, B), dtype=torch.int64)
+            reward, discount = torch.empty((2, self.N, B))
+            inputs = (k, *self.where, self.order, self.reward, self.terminated, self.ended, powers)
+            _follow(self.E, *(x.numpy() for x in (*inputs, start, last, reward, discount)))
+            return self._batch(start.view(-1), reward, last.view(-1), discount)
         env = torch.arange(self.N, device=self.device)[:, None] * self.E
         if self.E > 1:
             ends = counts.cumsum(dim=1)
@@ -244,14 +226,17 @@ class Replay:
             steps = steps + running
             running = running & ~self.ended[row]
         last = base + (frame + steps) % self.L
-        discount = self._powers(gamma, n_step)[steps] * (~terminated)
-        lead = (self.N, B)
+        return self._batch(start, reward.view(self.N, B), last, (powers[steps] * ~terminated).view(self.N, B))
+
+    def _batch(self, start: Tensor, reward: Tensor, last: Tensor, discount: Tensor) -> Batch:
+        """Gather the transitions between two frames each."""
+        lead = reward.shape
         return Batch(
             self.obs.index_select(0, start).view(*lead, *self.obs.shape[1:]),
             self.action.index_select(0, start).view(*lead, *self.action.shape[1:]),
-            reward.view(lead),
+            reward,
             self.obs.index_select(0, last).view(*lead, *self.obs.shape[1:]),
-            discount.view(lead),
+            discount,
         )
 
     def _powers(self, gamma: float, n_step: int) -> Tensor:
@@ -299,9 +284,92 @@ class Replay:
         return store if name == "order" else store.view(self.N * self.E, self.L, *store.shape[1:])
 
 
+@kernel
+def _advance(
+    done: Any,
+    ended: Any,
+    L: int,
+    head: Any,
+    first: Any,
+    count: Any,
+    written: Any,
+    order: Any,
+    now: Any,
+    then: Any,
+    slot: Any,
+    entry: Any,
+) -> None:
+    """Move every environment one transition on, in place; say which rows are written, and what of `order`."""
+    for e in range(head.size):
+        follow = (head[e] + 1) % L
+        fresh = (follow + 1) % L  # where the next episode begins
+        now[e] = e * L + head[e]
+        then[e] = e * L + (follow if done[e] else head[e])
+        if done[e]:
+            _drop(e, follow, L, first, count, order)
+            if ended[e]:
+                _drop(e, fresh, L, first, count, order)
+        slot[e] = (first[e] + count[e]) % L
+        if done[e]:
+            order[e, slot[e]] = head[e]
+            count[e] += 1
+            head[e] = fresh if ended[e] else follow
+            written[e] = max(written[e], min(L, max(follow, head[e]) + 1))
+        entry[e] = order[e, slot[e]]
+        slot[e] += e * L
+
+
+@kernel
+def _drop(e: int, frame: int, L: int, first: Any, count: Any, order: Any) -> None:
+    """Take from a list the transitions that begin or end in an overwritten frame, the oldest ones, in
+    place."""
+    for _ in range(2):
+        oldest = order[e, first[e]]
+        if count[e] > 0 and (oldest == frame or (oldest + 1) % L == frame):
+            first[e] = (first[e] + 1) % L
+            count[e] -= 1
+
+
+@kernel
+def _follow(
+    E: int,
+    k: Any,
+    head: Any,
+    first: Any,
+    count: Any,
+    order: Any,
+    reward: Any,
+    terminated: Any,
+    ended: Any,
+    powers: Any,
+    start: Any,
+    last: Any,
+    total: Any,
+    discount: Any,
+) -> None:
+    """Fill first and last row, reward and discount of the k-th transitions of each seed, in place."""
+    L = order.shape[1]
+    for n in range(k.shape[0]):
+        for b in range(k.shape[1]):
+            e, rest = n * E, k[n, b]
+            while rest >= count[e]:
+                rest -= count[e]
+                e += 1
+            frame = order[e, (first[e] + rest) % L]
+            row, steps = e * L + frame, 1
+            start[n, b], total[n, b] = row, reward[row]
+            while steps < powers.size - 1 and not ended[row] and (frame + steps) % L != head[e]:
+                row = e * L + (frame + steps) % L
+                total[n, b] += powers[steps] * reward[row]
+                steps += 1
+            last[n, b] = e * L + (frame + steps) % L
+            discount[n, b] = ZERO if terminated[row] else powers[steps]
+
+
 def _as(mask: np.ndarray, step: Step) -> np.ndarray:
     """Return a mask of environments with axes that the observations broadcast against."""
     return mask.reshape(-1, *[1] * (step.obs.ndim - 1))
 
 
+ZERO = np.float32(0.0)
 _STORES = ("obs", "action", "reward", "terminated", "ended")

@@ -1,6 +1,7 @@
 """The replay against a plain list of transitions."""
 
 from collections import deque
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -93,6 +94,9 @@ def test_holds_and_draws_what_a_list_of_transitions_holds(steps, L, E, n_step, s
     if len(replay) == 0:
         return
     batch = replay.sample(300, seed_keys([0, 1]), seed, gamma=gamma, n_step=n_step)
+    with mock.patch("eluder.deep.common.replay.has_kernels", lambda device: False):
+        operations = replay.sample(300, seed_keys([0, 1]), seed, gamma=gamma, n_step=n_step)
+    assert all(torch.equal(x, y) for x, y in zip(batch, operations)), "what other devices draw"
     for n in range(N):
         for k in range(300):
             action, reward, next_obs, discount = wanted[n][batch.obs[n, k].item()]
