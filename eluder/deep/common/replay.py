@@ -19,7 +19,7 @@ from torch import Tensor
 
 from eluder.core import checks
 from eluder.core.kernels import kernel
-from eluder.deep.common.devices import has_kernels
+from eluder.deep.common import devices
 from eluder.deep.common.environments import Step
 from eluder.deep.common.random import integers
 
@@ -197,7 +197,7 @@ class Replay:
         counts = count.view(self.N, self.E)
         k = integers(keys, counter, stream, (B,), counts.sum(dim=1))
         powers = self._powers(gamma, n_step)
-        if has_kernels(self.device):
+        if devices.has_kernels(self.device):
             start, last = torch.empty((2, self.N, B), dtype=torch.int64)
             reward, discount = torch.empty((2, self.N, B))
             inputs = (k, *self.where, self.order, self.reward, self.terminated, self.ended, powers)

@@ -36,8 +36,8 @@ import eluder
 from eluder.core import checks
 from eluder.core.results import TrainResult
 from eluder.core.types import Array
+from eluder.deep.common import devices
 from eluder.deep.common.checkpoint import checkpoints, load_checkpoint, save_checkpoint
-from eluder.deep.common.devices import has_kernels
 from eluder.deep.common.environments import EnvLike, Step, make_environments
 from eluder.deep.common.log import Log
 from eluder.deep.common.random import seed_keys
@@ -203,7 +203,7 @@ class Run:
         """Take new observations of the environments."""
         self.obs = obs
         x = torch.from_numpy(np.ascontiguousarray(obs)).view(self.N, self.stride, self.obs_dim)
-        if has_kernels(self.device):
+        if devices.has_kernels(self.device):
             self._seen = x
         else:  # where graphs read it
             self._seen = (

@@ -94,7 +94,7 @@ def test_holds_and_draws_what_a_list_of_transitions_holds(steps, L, E, n_step, s
     if len(replay) == 0:
         return
     batch = replay.sample(300, seed_keys([0, 1]), seed, gamma=gamma, n_step=n_step)
-    with mock.patch("eluder.deep.common.replay.has_kernels", lambda device: False):
+    with mock.patch("eluder.deep.common.devices.has_kernels", return_value=False):
         operations = replay.sample(300, seed_keys([0, 1]), seed, gamma=gamma, n_step=n_step)
     assert all(torch.equal(x, y) for x, y in zip(batch, operations)), "what other devices draw"
     for n in range(N):
