@@ -49,9 +49,6 @@ def test_an_agent_learns_the_same_from_graphs(name, monkeypatch):
     agent, env, config = AGENTS[name]
     monkeypatch.setattr(devices, "has_kernels", lambda device: False)
     module = importlib.import_module(f"eluder.deep.online._{agent}")
-    monkeypatch.setattr(
-        importlib.import_module("eluder.deep.common.run"), "has_kernels", lambda device: False
-    )
     schedule = Schedule(evaluate_every=0, episodes=1)
 
     def train():
