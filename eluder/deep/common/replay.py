@@ -124,8 +124,8 @@ class Replay:
         return int(self.count.reshape(self.N, self.E).sum(axis=1).min())
 
     def begin(self, obs: np.ndarray) -> None:
-        """Store the observations (N E, ...) with which the first episodes begin."""
-        self._write(self.obs, self.base + self.head, obs)
+        """Store the observations with which the first episodes begin: N E of them, of any shape."""
+        self._write(self.obs, self.base + self.head, obs.reshape(-1, *self.obs.shape[1:]))
         self.written[:] = 1
 
     def add(self, action: np.ndarray, step: Step) -> None:
@@ -194,6 +194,7 @@ class Replay:
             The transitions.
         """
         head, first, count = self.where
+        n_step = min(n_step, self.L)  # no more rewards in a row are kept
         counts = count.view(self.N, self.E)
         k = integers(keys, counter, stream, (B,), counts.sum(dim=1))
         powers = self._powers(gamma, n_step)

@@ -172,6 +172,24 @@ def test_steps_that_are_no_transitions_leave_only_their_observation():
     assert (batch.discount == 0.5).all()
 
 
+def test_first_observations_may_have_any_shape():
+    replay = Replay(20, (6,), 0, 1, 2)
+    replay.begin(np.arange(12.0).reshape(2, 1, 2, 3))
+    assert replay.obs[[0, 10]].tolist() == [[0, 1, 2, 3, 4, 5], [6, 7, 8, 9, 10, 11]]
+
+
+def test_more_rewards_in_a_row_than_are_kept_are_those_that_are():
+    replay, rng = Replay(8, (1,), 0, 1), np.random.default_rng(0)
+    replay.begin(np.zeros((1, 1), np.float32))
+    no = np.zeros(1, bool)
+    for _ in range(30):
+        obs, reward = (rng.normal(size=(1, *shape)).astype(np.float32) for shape in ((1,), ()))
+        replay.add(np.zeros(1, np.int64), Step(obs, reward, obs, no, no, ~no))
+    few, many = (replay.sample(50, seed_keys([0]), 0, n_step=n) for n in (8, 10**12))
+    assert all(a.equal(b) for a, b in zip(few, many))
+    assert (many.next_obs == replay.obs[replay.head[0]]).all()
+
+
 def test_memory_of_a_million_frames_of_humanoid():
     stores = Replay(1000, (348,), 17, 1)
     size = sum(x.numel() * x.element_size() for x in stores.state().values())
