@@ -71,7 +71,8 @@ class Stepping(ABC):
         self.first = int(observation.start) if isinstance(observation, Discrete) else 0
         self.observation_space = _observations(self.name, observation)
         self.action_space = action
-        self.low, self.half = _actions(self.name, action)
+        self.low, self.high = _actions(self.name, action)
+        self.half = (self.high - self.low) / 2.0
         self.obs = np.zeros((self.num, *self.observation_space.shape), np.float32)
 
     def __enter__(self) -> Self:
@@ -89,6 +90,9 @@ class Stepping(ABC):
         if not self.one_hot:
             return np.array(obs, np.float32)
         where = np.asarray(obs, np.int64) - self.first
+        if (where < 0).any() or (where >= self.one_hot).any():
+            last = self.first + self.one_hot - 1
+            raise ValueError(f"{self.name} gave observation {obs}, its space says {self.first}..{last}")
         vector = np.zeros((*where.shape, self.one_hot), np.float32)
         np.put_along_axis(vector, where[..., None], 1.0, axis=-1)
         return vector
@@ -114,7 +118,7 @@ class Stepping(ABC):
         if isinstance(self.action_space, Discrete):
             return action + int(self.action_space.start)
         x = np.maximum(np.minimum(action, 1.0), -1.0)
-        x = self.low + (x + 1.0) * self.half
+        x = np.minimum(self.low + (x + 1.0) * self.half, self.high)
         x = x.reshape(*action.shape[:-1], *self.action_space.shape)
         return np.asarray(x, self.action_space.dtype)
 
@@ -131,6 +135,13 @@ class Stepping(ABC):
             within = f"in 0..{self.action_space.n - 1}" if discrete else "finite"
             raise ValueError(f"action{[e, *index]} must be {within}, got {given[(e, *index)]}")
         return given
+
+    def _rewards(self, x: np.ndarray) -> np.ndarray:
+        """Return rewards as float32; refuse those that are not finite there."""
+        with np.errstate(over="ignore"):
+            rewards = np.asarray(x, np.float32)
+        self._check("reward", rewards)
+        return rewards
 
     def _check(self, what: str, x: np.ndarray) -> None:
         """Refuse observations and rewards that are not finite."""
@@ -163,7 +174,7 @@ def _observations(name: str, space: gymnasium.Space) -> Box:
 
 
 def _actions(name: str, space: gymnasium.Space) -> tuple[np.ndarray, np.ndarray]:
-    """Return the lower end of the box of actions and half its width, as one axis."""
+    """Return the lower and upper ends of the box of actions, as one axis."""
     if isinstance(space, Discrete):
         return np.zeros(1), np.zeros(1)
     if not isinstance(space, Box):
@@ -172,4 +183,4 @@ def _actions(name: str, space: gymnasium.Space) -> tuple[np.ndarray, np.ndarray]
     if not (np.isfinite(low) & np.isfinite(high)).all():
         i = int(np.flatnonzero(~(np.isfinite(low) & np.isfinite(high)))[0])
         raise ValueError(f"{name} must have bounded actions, entry {i} lies in [{low[i]}, {high[i]}]")
-    return low, (high - low) / 2.0
+    return low, high

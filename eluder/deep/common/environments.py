@@ -9,6 +9,7 @@ and a run is resumed by doing them again.
 """
 
 import inspect
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -27,6 +28,9 @@ EnvLike: TypeAlias = (
     | Callable[[int], gymnasium.vector.VectorEnv]
     | gymnasium.vector.VectorEnv
 )
+
+
+OWNERS: "weakref.WeakValueDictionary[int, Environments]" = weakref.WeakValueDictionary()  # by what they step
 
 
 class Environments(Stepping):
@@ -60,8 +64,8 @@ class Environments(Stepping):
     Raises
     ------
     ValueError
-        If the environment cannot be made, its spaces are neither boxes nor discrete, its actions are not
-        bounded, or `threads` is more than one where there is nothing to thread.
+        If the environment cannot be made or is one that is in use, its spaces are neither boxes nor discrete,
+        its actions are not bounded, or `threads` is more than one where there is nothing to thread.
 
     Notes
     -----
@@ -91,21 +95,33 @@ class Environments(Stepping):
             self.worlds = [_make(env, self.name) for _ in self.seeds]
         self._begin(self.worlds[0].observation_space, self.worlds[0].action_space)
         self.actions: list[list[np.ndarray]] = [[] for _ in self.worlds]
+        inner = [id(world.unwrapped) for world in self.worlds]
+        if len(set(inner)) < self.num or any(key in OWNERS for key in inner):
+            raise ValueError(
+                f"{self.name} made an environment that is in use: it must make a new one each time"
+            )
+        OWNERS.update(dict.fromkeys(inner, self))
         self.stepper = stepper(self.name, self.worlds, threads)
 
     def close(self) -> None:
         """Close the environments and end their threads."""
         self.stepper.close()
         for world in self.worlds:
+            OWNERS.pop(id(world.unwrapped), None)
             world.close()
 
     def _reset(self, e: int) -> np.ndarray:
         """Begin the next episode of an environment."""
         self.actions[e], self.totals[e] = [], 0.0
-        obs = self._encode(self.worlds[e].reset(seed=self._next_seed(e))[0])
-        if obs.shape != self.obs.shape[1:]:
+        obs: np.ndarray = self._fitting(self._encode(self.worlds[e].reset(seed=self._next_seed(e))[0]))
+        return obs
+
+    def _fitting(self, obs: Any) -> Any:
+        """Return an observation; refuse one of another shape than its space says."""
+        if np.shape(obs) != self.obs.shape[1:]:
             raise ValueError(
-                f"{self.name} gave an observation of shape {obs.shape}, its space says {self.obs.shape[1:]}"
+                f"{self.name} gave an observation of shape {np.shape(obs)}, its space says "
+                f"{self.obs.shape[1:]}"
             )
         return obs
 
@@ -158,8 +174,12 @@ class Environments(Stepping):
         self.t += 1
 
         def take(e: int, result: Any) -> None:  # in the order in which they are done
-            obs, reward[e], terminated[e], truncated[e], _ = result
-            follow[e] = self._encode(obs) if self.one_hot else obs
+            obs, got, terminated[e], truncated[e], _ = result
+            try:
+                reward[e] = got
+            except (TypeError, ValueError):
+                raise ValueError(f"{self.name} gave reward {got!r}, it must be a number") from None
+            follow[e] = self._fitting(self._encode(obs) if self.one_hot else obs)
             self.actions[e].append(action[e])
             self.totals[e] += float(reward[e])
             if terminated[e] or truncated[e]:
@@ -167,7 +187,7 @@ class Environments(Stepping):
 
         self.stepper.step(self.scale(action), take)
         self._check("observation", follow)
-        self._check("reward", reward)
+        rewards = self._rewards(reward)
         self.obs = follow
         if ended:
             self.obs = follow.copy()
@@ -175,7 +195,7 @@ class Environments(Stepping):
                 self.ended.append((e, total, length))
                 self.obs[e] = obs
             self._check("observation", self.obs)
-        return Step(self.obs, reward.astype(np.float32), follow, terminated, truncated, np.ones(n, bool))
+        return Step(self.obs, rewards, follow, terminated, truncated, np.ones(n, bool))
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Return what brings the environments back.

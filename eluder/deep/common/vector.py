@@ -146,7 +146,7 @@ class VectorAdapter(Stepping):
         ended = terminated | truncated
         self.obs = self._encode(obs)
         follow = self.obs
-        self._check("reward", reward)
+        rewards = self._rewards(reward)
         for e in range(self.num):
             self.totals[e] += float(reward[e])
         self.lengths += valid
@@ -155,7 +155,7 @@ class VectorAdapter(Stepping):
         self.resetting = ended if self.mode == "NEXT_STEP" else np.zeros(self.num, bool)
         self._check("observation", follow)
         self._check("observation", self.obs)
-        return Step(self.obs, reward.astype(np.float32), follow, terminated, truncated, valid)
+        return Step(self.obs, rewards, follow, terminated, truncated, valid)
 
     def _ended(self, ended: np.ndarray, info: Mapping[str, Any]) -> np.ndarray:
         """Note the episodes that ended, make `obs` begin the next; return where their last step led."""

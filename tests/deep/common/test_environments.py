@@ -106,6 +106,17 @@ def test_actions_are_scaled_from_the_unit_box_and_cut():
     assert envs.scale(np.zeros((3, 5, 2))).shape == (3, 5, 2)
 
 
+def test_actions_stay_in_a_box_whose_width_is_rounded():
+    low, high = np.array([-0.1, -1e9]), np.array([0.3, 0.1])  # -0.1 + (0.3 + 0.1) > 0.3
+    for kind in (np.float32, np.float64):
+        box = Box(low.astype(kind), high.astype(kind), dtype=kind)
+        envs = Environments(lambda box=box: Counter(action=box), [0])
+        for x in (-1.0, 0.99999994, 1.0, 2.0):
+            assert envs.action_space.contains(envs.scale(np.full(2, x, np.float32)))
+        assert np.array_equal(envs.scale(np.ones(2)), envs.action_space.high)
+        assert np.array_equal(envs.scale(-np.ones(2)), envs.action_space.low)
+
+
 def test_a_box_of_any_shape_is_one_axis_for_the_agent():
     envs = Environments(lambda: Counter(action=Box(-1, 3, (2, 3), np.float32)), [0])
     envs.reset()
@@ -168,6 +179,57 @@ def test_numbers_that_are_none_stop_the_run(bad, message):
         envs.step(zero)
     with pytest.raises(ValueError, match=message):
         envs.step(zero)
+
+
+class Odd(Counter):
+    """Steps to what it is told."""
+
+    def __init__(self, obs, reward=0.0, observation=None):
+        super().__init__(observation=observation)
+        self.given = obs, reward
+
+    def step(self, action):
+        return *self.given, False, False, {}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (([0.0, 0.0], 1e39), r"gave reward = inf at step 1"),
+        (([0.0, 0.0], [1.0, 2.0]), r"gave reward \[1.0, 2.0\], it must be a number"),
+        (([0.0, 1e39], 0.0), r"gave observation\[1\] = inf at step 1"),
+        (([0.0], 0.0), r"gave an observation of shape \(1,\), its space says \(2,\)"),
+        ((0.0, 0.0), r"gave an observation of shape \(\), its space says \(2,\)"),
+        ((6, 0.0, Discrete(4, start=2)), r"gave observation 6, its space says 2\.\.5"),
+        ((1, 0.0, Discrete(4, start=2)), r"gave observation 1, its space says 2\.\.5"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
+def test_steps_to_what_is_not_in_the_space_are_refused(given, message):
+    envs = Environments(lambda: Odd(*given), [0])
+    envs.reset()
+    with pytest.raises(ValueError, match=message):
+        envs.step(np.zeros((1, 2), np.float32))
+
+
+def test_rewards_of_a_vector_environment_are_finite_as_they_are_kept():
+    envs = VectorAdapter(SyncVectorEnv([lambda: Odd(np.zeros(2), 1e39)]), [0])
+    envs.reset()
+    with pytest.raises(ValueError, match="gave reward = inf at step 1"):
+        envs.step(np.zeros((1, 2), np.float32))
+
+
+def test_a_factory_that_makes_one_environment_again_and_again_is_refused():
+    one = Counter()
+    with pytest.raises(ValueError, match="made an environment that is in use"):
+        Environments(lambda: one, [0, 1])
+    envs = Environments(lambda: gymnasium.wrappers.TimeLimit(one, 5), [0])  # training, and
+    with pytest.raises(ValueError, match="made an environment that is in use"):
+        Environments(lambda: gymnasium.wrappers.TimeLimit(one, 5), [0], purpose="evaluate")
+    envs.close()
+    envs = Environments(lambda: one, [0])  # free again
+    del envs
+    Environments(lambda: one, [0]).close()
 
 
 def test_bad_actions_are_refused():
