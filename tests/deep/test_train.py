@@ -4,9 +4,11 @@ import csv
 import json
 import os
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
+from gymnasium.spaces import Discrete
 
 from eluder.cli import main
 from eluder.deep.common.log import Log
@@ -100,6 +102,14 @@ def test_a_resumed_log_loses_what_will_be_done_again(tmp_path):
     assert [row.split(",")[0] for row in text[1:]] == ["10", "10", "20", "20"]
 
 
+def test_a_table_that_lost_its_first_line_to_a_kill_gets_it_again(tmp_path):
+    (tmp_path / "evaluations.csv").write_text("step,se")
+    log = Log(tmp_path, [0])
+    log.cut(0)
+    log.evaluation(10, np.ones((1, 1)), np.ones((1, 1), np.int64))
+    assert (tmp_path / "evaluations.csv").read_text() == "step,seed,episode,return,length\n10,0,0,1.0,1\n"
+
+
 def test_tensorboard_needs_a_folder():
     with pytest.raises(ValueError, match="tensorboard needs a folder"):
         Log(None, [0], tensorboard=True)
@@ -122,3 +132,43 @@ def test_a_film(tmp_path):
     assert frames.std() > 0
     with pytest.raises(ValueError, match=r"file must end in \.gif or \.mp4"):
         record_video(lambda x: x, "Pendulum-v1", tmp_path / "film.avi")
+
+
+class Drawn(gymnasium.Env):
+    """Counts; every picture is of the number that was observed last."""
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012
+    observation_space, action_space = Discrete(4, start=1), Discrete(3, start=5)
+
+    def __init__(self, render_mode=None, draws=True):
+        self.render_mode, self.draws = render_mode, draws
+
+    def reset(self, *, seed=None, options=None):
+        self.t = 0
+        return 1, {}
+
+    def step(self, action):
+        assert action == self.t + 5
+        self.t += 1
+        return self.t + 1, 0.0, self.t == 3, False, {}
+
+    def render(self):
+        if not self.draws:
+            raise NotImplementedError
+        return np.full((8, 8, 3), 60 * self.t, np.uint8)
+
+
+def test_films_of_what_is_counted_and_of_one_of_many(tmp_path):
+    pytest.importorskip("imageio.v3")
+    gymnasium.register("Drawn-v0", entry_point=Drawn)
+    try:
+        follow = lambda x: np.stack([np.zeros(x.shape[1:2]) + 9, x[0].argmax(axis=-1) + 5])  # noqa: E731
+        assert record_video(follow, "Drawn-v0", tmp_path / "film.gif", member=1).stat().st_size > 0
+        with pytest.raises(ValueError, match=r"member must be in 0\.\.1, got 2"):
+            record_video(follow, "Drawn-v0", tmp_path / "film.gif", member=2)
+        with pytest.raises(ValueError, match="env 'Drawn-v0' cannot be drawn: NotImplementedError"):
+            record_video(follow, "Drawn-v0", tmp_path / "film.gif", draws=False)
+    finally:
+        del gymnasium.registry["Drawn-v0"]
+    with pytest.raises(ValueError, match="env 'NoSuch-v0' cannot be made"):
+        record_video(follow, "NoSuch-v0", tmp_path / "film.gif")

@@ -101,7 +101,7 @@ class Log:
                     file.writelines(f"{line}\n" for line in self.lines)
             if self.rows:
                 table = self.out / "evaluations.csv"
-                new = not table.exists()
+                new = not table.exists() or table.stat().st_size == 0
                 with open(table, "a", encoding="utf-8", newline="") as file:
                     writer = csv.writer(file, lineterminator="\n")
                     writer.writerows([HEADER, *self.rows] if new else self.rows)

@@ -7,6 +7,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+from gymnasium.spaces import Discrete
 
 from eluder.core import checks
 from eluder.core.types import Array
@@ -64,10 +65,15 @@ def record_video(
     file, steps = Path(file), checks.integer("steps", steps)
     if file.suffix not in (".gif", ".mp4"):
         raise ValueError(f"file must end in .gif or .mp4, got {file}")
-    world = gymnasium.make(env, render_mode="rgb_array", **options)
+    try:
+        world = gymnasium.make(env, render_mode="rgb_array", **options)
+    except (gymnasium.error.Error, ImportError) as error:
+        raise ValueError(f"env {env!r} cannot be made: {error}") from None
     try:
         frames = _film(policy, world, seed, member, steps)
         rate = fps or int(world.metadata.get("render_fps", 30))
+    except (NotImplementedError, gymnasium.error.Error) as error:
+        raise ValueError(f"env {env!r} cannot be drawn: {type(error).__name__} {error}".rstrip()) from None
     finally:
         world.close()
     try:
@@ -88,9 +94,13 @@ def _film(policy: Callable[[Array], Array], world: Any, seed: int, member: int, 
     """Return the pictures of one episode."""
     obs, _ = world.reset(seed=seed)
     frames = [world.render()]
+    space = world.observation_space
     for _ in range(steps):
-        action = np.asarray(policy(np.asarray(obs, np.float64)[None, None]))
-        chosen = action[member if len(action) > 1 else 0, 0]
+        seen = np.eye(space.n)[int(obs) - space.start] if isinstance(space, Discrete) else obs
+        action = np.asarray(policy(np.asarray(seen, np.float64)[None, None]))
+        if not 0 <= member < len(action):
+            raise ValueError(f"member must be in 0..{len(action) - 1}, got {member}")
+        chosen = action[member, 0]
         obs, _, terminated, truncated, _ = world.step(chosen if chosen.ndim else int(chosen))
         frames.append(world.render())
         if terminated or truncated:
