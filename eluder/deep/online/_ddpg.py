@@ -36,6 +36,7 @@ from torch import Tensor
 
 from eluder.core import checks
 from eluder.core.results import TrainResult
+from eluder.deep.common.config import check_layers
 from eluder.deep.common.devices import repeated
 from eluder.deep.common.environments import EnvLike
 from eluder.deep.common.fused import ACTIVATIONS, network
@@ -120,6 +121,7 @@ class DDPGConfig:
         for name in ("batch_size", "replay_size", "num_envs", "n_step"):
             checks.integer(name, getattr(self, name))
         checks.integer("warmup", self.warmup, self.num_envs)
+        check_layers(self.hidden)
         if self.activation not in ACTIVATIONS:
             raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {self.activation!r}")
 
@@ -333,8 +335,8 @@ def ddpg(
         for t in run:
             action, step = run.step(acting(t))
             replay.add(action, step)
-            ended = torch.from_numpy(step.terminated | step.truncated).to(noise.device)
-            noise.masked_fill_(ended.view(run.N, config.num_envs, 1), 0.0)
+            begins = torch.from_numpy(step.terminated | step.truncated | ~step.valid).to(noise.device)
+            noise.masked_fill_(begins.view(run.N, config.num_envs, 1), 0.0)
             for u in updates_due(t - config.warmup, config.num_envs, config.utd):
                 run.metrics = learning(u)
             run.after(t, act)

@@ -11,12 +11,13 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from gymnasium.vector import SyncVectorEnv
 
 from eluder.core.results import TrainResult
 from eluder.deep.common.checkpoint import checkpoints, load_checkpoint
 from eluder.deep.common.random import normal, seed_keys, uniform
 from eluder.deep.common.replay import Batch
-from eluder.deep.online import DDPGConfig, Schedule, ddpg
+from eluder.deep.online import DDPGConfig, Schedule, _ddpg, ddpg
 from eluder.deep.online._ddpg import ACT, LAST, WARMUP, init, make_act, make_update, next_noise
 from tests.deep.probes import Constant, Forever, Identity, TwoStep
 
@@ -189,6 +190,22 @@ def test_the_noise_begins_again_with_an_episode():
             noise = 0.85 * noise + 0.2 * normal(keys, t, ACT, (1,)).item()
             assert action == pytest.approx(max(-1.0, min(1.0, noise)), abs=0.01)
             t += 1
+
+
+def test_a_step_that_only_resets_leaves_no_noise(monkeypatch):
+    """In a vector environment that spends a step on its reset an episode begins with noise 0 all the same."""
+    noises = []
+
+    def watched(noise, eps, theta, sigma):
+        noises.append(noise.clone())
+        return next_noise(noise, eps, theta, sigma)
+
+    monkeypatch.setattr(_ddpg, "next_noise", watched)
+    config = DDPGConfig(hidden=(8,), batch_size=4, warmup=5, replay_size=100)
+    ddpg(lambda n: SyncVectorEnv([Watched] * n), 30, config=config, schedule=QUIET)
+    # Episodes of 5 steps and a reset: at steps 5, 11, 17, ... what is done only resets.
+    zero = [t for t, noise in enumerate(noises, 5) if not noise.any()]
+    assert zero == [5, 6, 11, 12, 17, 18, 23, 24, 29]
 
 
 def test_each_seed_is_trained_as_alone():
