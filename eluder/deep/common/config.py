@@ -4,18 +4,76 @@ environment."""
 import dataclasses
 import difflib
 import functools
+import math
 import tomllib
 import typing
 from collections.abc import Mapping
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["configure", "tuned"]
+from eluder.core import checks
+
+__all__ = ["check_interval", "check_layers", "configure", "tuned"]
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 C = typing.TypeVar("C", bound="DataclassInstance")
+
+
+def check_layers(hidden: Any) -> None:
+    """Refuse what is no sequence of numbers of units, one for each hidden layer.
+
+    Parameters
+    ----------
+    hidden : tuple of int
+        The field of that name.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+
+    Examples
+    --------
+    >>> check_layers((64, 0))
+    Traceback (most recent call last):
+    ValueError: hidden[1] must be at least 1, got 0
+    """
+    if not isinstance(hidden, tuple | list):
+        raise ValueError(f"hidden must be a tuple of integers, got {hidden!r}")
+    for i, units in enumerate(hidden):
+        checks.integer(f"hidden[{i}]", units)
+
+
+def check_interval(name: str, ends: Any, low: float = -math.inf, high: float = math.inf) -> None:
+    """Refuse what is no pair of numbers, the smaller first, between `low` and `high`.
+
+    Parameters
+    ----------
+    name : str
+        What messages call it.
+    ends : tuple of float
+        The pair.
+    low, high : float
+        Bounds of both.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+
+    Examples
+    --------
+    >>> check_interval("log_std_range", (2, -20))
+    Traceback (most recent call last):
+    ValueError: log_std_range must be a pair (low, high) with low <= high, got (2, -20)
+    """
+    if not isinstance(ends, tuple | list) or len(ends) != 2:
+        raise ValueError(f"{name} must be a pair (low, high), got {ends!r}")
+    first, last = (checks.number(f"{name}[{i}]", x, low, high) for i, x in enumerate(ends))
+    if first > last:
+        raise ValueError(f"{name} must be a pair (low, high) with low <= high, got {ends!r}")
 
 
 def configure(config: C, changes: Mapping[str, Any]) -> C:
@@ -77,7 +135,7 @@ def _fit(name: str, x: Any, hint: Any) -> Any:
             return None
         if type(x) is kind:
             return x
-        if kind is float and type(x) is int:
+        if kind is float and type(x) is int and abs(x) < 1e308:
             return float(x)
         if kind is int and type(x) is float and x.is_integer():
             return int(x)

@@ -45,6 +45,7 @@ from torch import Tensor
 
 from eluder.core import checks
 from eluder.core.results import TrainResult
+from eluder.deep.common.config import check_layers
 from eluder.deep.common.devices import repeated
 from eluder.deep.common.environments import EnvLike
 from eluder.deep.common.fused import ACTIVATIONS, FusedMLP
@@ -145,8 +146,11 @@ class DQNConfig:
             checks.integer(name, getattr(self, name))
         checks.integer("num_quantiles", self.num_quantiles, 0)
         checks.integer("warmup", self.warmup, self.num_envs)
+        if not isinstance(self.epsilon, tuple | list) or len(self.epsilon) != 2:
+            raise ValueError(f"epsilon must be a pair (first, last), got {self.epsilon!r}")
         for i, x in enumerate(self.epsilon):
             checks.number(f"epsilon[{i}]", x, 0.0, 1.0)
+        check_layers(self.hidden)
         if not self.hidden:
             raise ValueError("hidden must hold at least one layer")
         if self.activation not in ACTIVATIONS:

@@ -36,6 +36,7 @@ from torch import Tensor
 
 from eluder.core import checks
 from eluder.core.results import TrainResult
+from eluder.deep.common.config import check_layers
 from eluder.deep.common.devices import repeated
 from eluder.deep.common.environments import EnvLike
 from eluder.deep.common.fused import ACTIVATIONS, network
@@ -119,6 +120,7 @@ class TD3Config:
         for name in ("batch_size", "replay_size", "num_envs", "actor_every", "n_step"):
             checks.integer(name, getattr(self, name))
         checks.integer("warmup", self.warmup, self.num_envs)
+        check_layers(self.hidden)
         if self.activation not in ACTIVATIONS:
             raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {self.activation!r}")
 
@@ -334,6 +336,6 @@ def td3(
         for t in run:
             replay.add(*run.step(acting(t)))
             for u in updates_due(t - config.warmup, config.num_envs, config.utd):
-                run.metrics = learning(u)
+                run.metrics |= learning(u)
             run.after(t, act)
         return run.result(act, {"actor": nets.actor.tensors, "critic": nets.critic.tensors})

@@ -10,7 +10,15 @@ from eluder.deep.common.normalise import RewardScale, RunningNorm
 from eluder.deep.common.optim import Adam
 from eluder.deep.common.replay import Replay
 from eluder.deep.common.run import Schedule, Stateful, read_run, updates_due
-from eluder.deep.online import DSACTConfig, SACConfig
+from eluder.deep.online import (
+    DDPGConfig,
+    DQNConfig,
+    DSACConfig,
+    DSACTConfig,
+    PPOConfig,
+    SACConfig,
+    TD3Config,
+)
 
 
 def test_plain_data_makes_the_configuration():
@@ -26,6 +34,7 @@ def test_plain_data_makes_the_configuration():
         ({"lr_acto": 1.0}, "SACConfig has no field 'lr_acto', did you mean 'lr_actor'"),
         ({"zzz": 1.0}, "Valid: hidden, activation"),
         ({"gamma": "much"}, "gamma must be of type float, got 'much'"),
+        ({"gamma": 10**400}, "gamma must be of type float, got 1000"),
         ({"hidden": 64}, "hidden must be a list, got 64"),
         ({"hidden": [64, 0.5]}, r"hidden\[1\] must be of type int, got 0.5"),
         ({"log_std_range": [1]}, "log_std_range must have 2 entries, got 1"),
@@ -36,6 +45,46 @@ def test_plain_data_makes_the_configuration():
 def test_bad_input(changes, message):
     with pytest.raises(ValueError, match=message):
         configure(SACConfig(), changes)
+
+
+@pytest.mark.parametrize("make", [TD3Config, DDPGConfig, DQNConfig, DSACConfig, PPOConfig])
+@pytest.mark.parametrize(
+    ("hidden", "message"),
+    [
+        (64, "hidden must be a tuple of integers, got 64"),
+        (None, "hidden must be a tuple"),
+        ("64", "hidden must be a tuple"),
+        ((64, 0), r"hidden\[1\] must be at least 1, got 0"),
+        ((1.5,), r"hidden\[0\] must be an integer, got 1.5"),
+    ],
+)
+def test_layers_are_checked_before_a_run(make, hidden, message):
+    with pytest.raises(ValueError, match=message):
+        make(hidden=hidden)
+
+
+@pytest.mark.parametrize(
+    ("name", "x", "message"),
+    [
+        ("log_std_range", (2.0, -20.0), r"must be a pair \(low, high\) with low <= high, got \(2.0, -20.0\)"),
+        ("log_std_range", (1.0,), r"must be a pair \(low, high\), got \(1.0,\)"),
+        ("log_std_range", 3.0, r"must be a pair \(low, high\), got 3.0"),
+        ("log_std_range", (float("nan"), 1.0), r"log_std_range\[0\] must be in"),
+        ("target_entropy", float("nan"), "target_entropy must be in"),
+        ("target_entropy", "low", "target_entropy must be a real number, got 'low'"),
+        ("activation", "step", "activation must be one of relu, tanh, gelu, silu, got 'step'"),
+    ],
+)
+@pytest.mark.parametrize("make", [DSACConfig])
+def test_fields_of_soft_agents_are_checked_before_a_run(make, name, x, message):
+    with pytest.raises(ValueError, match=message):
+        make(**{name: x})
+
+
+def test_a_pair_of_probabilities_is_one():
+    for epsilon in ((0.5,), 0.1, (1.0, 0.5, 0.0)):
+        with pytest.raises(ValueError, match=r"epsilon must be a pair \(first, last\)"):
+            DQNConfig(epsilon=epsilon)
 
 
 def test_defaults_of_environments():
