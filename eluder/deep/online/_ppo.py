@@ -57,6 +57,7 @@ from eluder.core import checks
 from eluder.core.results import TrainResult
 from eluder.deep.common.advantages import discounted_sums, gae
 from eluder.deep.common.compiled import net_of, scratch
+from eluder.deep.common.config import check_layers
 from eluder.deep.common.densities import gaussian_log_density
 from eluder.deep.common.environments import EnvLike
 from eluder.deep.common.fused import ACTIVATIONS
@@ -167,8 +168,7 @@ class PPOConfig:
             checks.integer("anneal_steps", self.anneal_steps, 0)
         if self.activation not in ("tanh", "relu"):
             raise ValueError(f"activation must be 'tanh' or 'relu', got {self.activation!r}")
-        for i, units in enumerate(self.hidden):
-            checks.integer(f"hidden[{i}]", units)
+        check_layers(self.hidden)
 
 
 def init(config: PPOConfig, obs_dim: int, A: int, discrete: bool, keys: Tensor) -> Parameters:
@@ -271,6 +271,7 @@ def make_act(parameters: Parameters, norm: RunningNorm, config: PPOConfig) -> Ca
     A, none = int(net.sizes[-1]), np.zeros((1, 1, 1), np.float32)
 
     def by_kernel(obs: Tensor, noise: Tensor | None = None) -> Tensor:
+        obs = obs.expand(parameters.N, -1, -1)
         N, B = obs.shape[:2]
         if B not in memory:
             memory[B] = scratch(net, B)
@@ -424,8 +425,7 @@ def by_autograd(config: PPOConfig, parameters: Parameters, adam: SeedAdam) -> Mi
 def by_kernels(config: PPOConfig, parameters: Parameters, adam: SeedAdam) -> Minibatches:
     """Return the epochs as one compiled call: one seed after another."""
     actor, critic = (net_of(parameters, name, config.activation) for name in ("actor_", "critic_"))
-    B = config.batch_size
-    memory = (scratch(actor, B), scratch(actor, B), scratch(critic, B), scratch(critic, B))
+    buffers: dict[int, tuple[Any, ...]] = {}
     blocks = np.array([_place(parameters, name) for name in parameters.tensors])
     flat, grad, m, v = (x.numpy() for x in (parameters.flat, parameters.grad, adam.exp_avg, adam.exp_avg_sq))
     count = adam.count.numpy()
@@ -443,12 +443,14 @@ def by_kernels(config: PPOConfig, parameters: Parameters, adam: SeedAdam) -> Min
     log_std = np.array(_place(parameters, "log_std"))
 
     def minibatches(data: Data, order: Tensor, lr: float) -> tuple[Tensor, Tensor]:
-        N = len(order)
+        N, B = len(order), min(config.batch_size, order.shape[2])
+        if B not in buffers:
+            buffers[B] = tuple(scratch(net, B) for net in (actor, actor, critic, critic))
         sums, taken, active = np.zeros((N, len(METRICS))), np.zeros(N), np.ones(N, bool)
         host = Data(*(x.contiguous().numpy() for x in data))
         learn_epochs(
             flat, grad, m, v, count, blocks, log_std, actor, critic, host, order.numpy(), rules,
-            B, lr, active, memory, sums, taken,
+            B, lr, active, buffers[B], sums, taken,
         )  # fmt: skip
         return torch.from_numpy(sums), torch.from_numpy(taken)
 

@@ -227,6 +227,13 @@ def test_gradient_is_that_of_the_equations(discrete, fused):
     assert adam.count.tolist() == [1.0, 1.0]
 
 
+def test_a_batch_larger_than_the_rollout_is_the_rollout():
+    """Buffers grow with what is there, not with what was asked for."""
+    whole = updated(PPOConfig(hidden=(8,), batch_size=50), [0])[0]
+    more = updated(PPOConfig(hidden=(8,), batch_size=10**15), [0])[0]
+    assert whole.flat.equal(more.flat)
+
+
 def test_seeds_learn_as_alone():
     for fused in (True, False):
         config = PPOConfig(hidden=(16,), batch_size=16, epochs=3, max_kl=0.05, fused=fused)
