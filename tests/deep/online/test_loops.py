@@ -1,0 +1,244 @@
+"""The loops of all agents: against the same loop written plainly, resumed at odd places, on odd environments.
+
+`by_hand` counts steps and updates where the agents compute them, and keeps nothing between two runs.
+"""
+
+import importlib
+import json
+import math
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from gymnasium.spaces import Box, Discrete
+
+from eluder.deep.common.environments import Environments
+from eluder.deep.common.random import integers, normal, seed_keys, uniform
+from eluder.deep.common.replay import Replay
+from eluder.deep.online import (
+    DDPGConfig,
+    DQNConfig,
+    DSACConfig,
+    DSACTConfig,
+    PMOEConfig,
+    PPOConfig,
+    SACConfig,
+    Schedule,
+    TD3Config,
+    ddpg,
+    dqn,
+    dsac,
+    dsac_t,
+    pmoe,
+    ppo,
+    sac,
+    td3,
+)
+
+COMMON = {"hidden": (8,), "batch_size": 4, "gamma": 0.9, "num_envs": 2, "warmup": 8, "replay_size": 48}
+CONFIGS = {
+    sac: SACConfig(**COMMON, utd=0.6, n_step=3, num_critics=3, num_sampled=2, actor_every=2),
+    td3: TD3Config(**COMMON, utd=0.6, n_step=3, sigma=0.7),
+    ddpg: DDPGConfig(**COMMON, utd=0.6, n_step=3, sigma=0.7),
+    dqn: DQNConfig(
+        **COMMON, utd=0.6, n_step=3, num_quantiles=3, duelling=True, epsilon=(0.8, 0.2), epsilon_steps=40
+    ),
+    dsac: DSACConfig(**COMMON, utd=0.6),
+    dsac_t: DSACTConfig(**COMMON, utd=0.6),
+    pmoe: PMOEConfig(**COMMON, utd=0.6, num_experts=3),
+}
+ROLLOUTS = PPOConfig(hidden=(8,), num_steps=9, num_envs=2, batch_size=5, epochs=2, max_kl=0.05, lr=0.01)
+OFF_POLICY = [pytest.param(agent, id=agent.__name__) for agent in CONFIGS]
+ALL = [*OFF_POLICY, pytest.param(ppo, id="ppo")]
+QUIET = Schedule(episodes=1)
+
+
+class Walk(gymnasium.Env):
+    """Noise as a column of pixels; ends by chance, or by a limit after 7 steps."""
+
+    def __init__(self, discrete=False, shape=(3, 1)):
+        self.observation_space = Box(-9.0, 9.0, shape, np.float64)
+        low, high = np.array([-0.1, -0.7]), np.array([0.3, 0.1])
+        self.action_space = Discrete(3, start=1) if discrete else Box(low, high, dtype=np.float64)
+
+    def obs(self):
+        return self.np_random.normal(size=self.observation_space.shape).clip(-9.0, 9.0)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.t = 0
+        return self.obs(), {}
+
+    def step(self, action):
+        assert self.action_space.contains(action)
+        self.t += 1
+        return self.obs(), float(np.sum(action)), self.np_random.random() < 0.15, self.t == 7, {}
+
+
+def config_of(agent):
+    return ROLLOUTS if agent is ppo else CONFIGS[agent]
+
+
+def environment(agent):
+    return lambda: Walk(discrete=agent is dqn)
+
+
+def explorer(name, module, config, keys, nets, A):
+    """Return what chooses the actions after the warm-up, of what was observed after t steps."""
+    E = config.num_envs
+    if name in ("sac", "dsac", "dsac_t"):
+        act = module.make_act(nets.actor, config.activation, config.log_std_range)
+        return lambda obs, t: act(obs, normal(keys, t, module.ACT, (E, A)))
+    if name == "td3":
+        act = module.make_act(nets.actor, config.activation)
+        return lambda obs, t: (act(obs) + config.sigma * normal(keys, t, module.ACT, (E, A))).clamp(-1, 1)
+    if name == "pmoe":
+        act = module.make_act(config, nets.actor, A)
+        return lambda obs, t: act(
+            obs, normal(keys, t, module.ACT, (E, A)), uniform(keys, t, module.EXPERT + 1, (E,))
+        )
+    if name == "ddpg":
+        act, noise = module.make_act(nets.actor, config.activation), torch.zeros(1, E, A)
+
+        def wander(obs, t):
+            noise.mul_(1 - config.theta).add_(config.sigma * normal(keys, t, module.ACT, (E, A)))
+            return (act(obs) + noise).clamp(-1, 1)
+
+        wander.noise = noise
+        return wander
+    act = module.make_act(nets.online, config, A)
+    first, last = config.epsilon
+
+    def coin(obs, t):
+        eps = max(last, first + (last - first) * (t - config.warmup) / config.epsilon_steps)
+        explores = uniform(keys, t, module.COIN, (E,)) < eps
+        return torch.where(explores, integers(keys, t, module.ACT, (E,), A), act(obs))
+
+    return coin
+
+
+def by_hand(name, config, env, steps, seed):
+    """Return the networks after some steps."""
+    module, E, keys = (
+        importlib.import_module(f"eluder.deep.online._{name}"),
+        config.num_envs,
+        seed_keys([seed]),
+    )
+    envs, discrete = Environments(env, [seed], E), name == "dqn"
+    A = 3 if discrete else 2
+    nets = module.init(config, 3, A, keys)
+    replay = Replay(config.replay_size, (3,), 0 if discrete else A, 1, E)
+    if discrete or name == "ddpg":
+        update = module.make_update(config, nets, *[A] * discrete)[0]
+    else:
+        update = module.make_update(config, nets, keys, A)[0]
+    explore = explorer(name, module, config, keys, nets, A)
+    obs = envs.reset().reshape(E, 3)
+    replay.begin(obs)
+    done = updates = 0
+    while done < steps:
+        if done >= config.warmup:
+            action = explore(torch.from_numpy(obs)[None], done)
+        elif discrete:
+            action = integers(keys, done, module.ACT, (E,), A)
+        else:
+            action = 2 * uniform(keys, done, module.WARMUP, (E, A)) - 1
+        step = envs.step(action[0].numpy())
+        obs = step.obs.reshape(E, 3)
+        step = step._replace(obs=obs, next_obs=step.next_obs.reshape(E, 3))
+        replay.add(action[0].numpy(), step)
+        if name == "ddpg":
+            explore.noise[0, step.terminated | step.truncated] = 0.0
+        done += E
+        while updates < math.floor((done - config.warmup) * config.utd + 1e-9):
+            given = {"gamma": config.gamma, "n_step": getattr(config, "n_step", 1), "stream": module.SAMPLE}
+            batch = replay.sample(config.batch_size, keys, updates, **given)
+            update(batch, *[] if name == "ddpg" else [updates])
+            updates += 1
+    return nets
+
+
+@pytest.mark.parametrize("agent", OFF_POLICY)
+def test_the_loop_is_the_one_written_plainly(agent):
+    config, env = CONFIGS[agent], environment(agent)
+    result = agent(env, 60, config=config, seeds=(3,), schedule=QUIET)
+    nets = by_hand(agent.__name__, config, env, 60, 3)
+    for network in ("online",) if agent is dqn else ("actor", "critic"):
+        for name, x in getattr(nets, network).state().items():
+            assert np.array_equal(result.parameters[f"{network}/{name}"], x.numpy()), f"{network}/{name}"
+
+
+def same(a, b):
+    return all(np.array_equal(a.parameters[name], x) for name, x in b.parameters.items()) and np.array_equal(
+        a.returns, b.returns
+    )
+
+
+@pytest.mark.parametrize("agent", ALL)
+@pytest.mark.parametrize("stops", [(14,), (34, 60), (62, 90)], ids=str)
+def test_runs_resumed_at_odd_places_are_those_that_never_stopped(agent, stops, tmp_path):
+    """In the warm-up, in a rollout, in an episode, and after the replay has turned round; logs too."""
+    config, env = config_of(agent), environment(agent)
+    if agent is ppo:
+        config = PPOConfig(**{**vars(config), "anneal_steps": 200})
+    schedule = Schedule(evaluate_every=30, episodes=2, log_every=4, save_every=0)
+
+    def train(out, steps, **given):
+        return agent(env, steps, config=config, seeds=(0, 5), out=tmp_path / out, schedule=schedule, **given)
+
+    whole = train("whole", 100)
+    for i, steps in enumerate((*stops, 100)):
+        parts = train("parts", steps, resume=i > 0)
+    assert same(whole, parts)
+    assert whole.steps.tolist() == parts.steps.tolist() == [30, 60, 90, 100]
+    for file in ("log.jsonl", "evaluations.csv"):
+        assert (tmp_path / "parts" / file).read_text() == (tmp_path / "whole" / file).read_text()
+
+
+@pytest.mark.parametrize("agent", ALL)
+def test_seeds_side_by_side_are_those_alone(agent):
+    config, env = config_of(agent), environment(agent)
+    both = agent(env, 30, config=config, seeds=(0, 5), schedule=QUIET)
+    for n, seed in enumerate((0, 5)):
+        alone = agent(env, 30, config=config, seeds=(seed,), schedule=QUIET)
+        for name, x in alone.parameters.items():
+            assert np.allclose(both.parameters[name][n], x[0], rtol=1e-3, atol=1e-5), name
+        assert np.allclose(both.returns[:, n], alone.returns[:, 0], rtol=1e-4)
+
+
+@pytest.mark.parametrize("agent", ALL)
+def test_how_often_a_run_is_judged_does_not_change_it(agent):
+    config, env = config_of(agent), environment(agent)
+    often = agent(env, 40, config=config, schedule=Schedule(evaluate_every=2, episodes=1))
+    once = agent(env, 40, config=config, schedule=QUIET)
+    assert all(np.array_equal(x, often.parameters[name]) for name, x in once.parameters.items())
+    assert np.array_equal(often.returns[-1], once.returns[-1])
+
+
+@pytest.mark.parametrize("agent", ALL)
+@pytest.mark.parametrize("shape", [(), (2, 2, 3)], ids=str)
+def test_observations_of_any_box(agent, shape):
+    result = agent(
+        lambda: Walk(discrete=agent is dqn, shape=shape), 24, config=config_of(agent), schedule=QUIET
+    )
+    action = result.policy(np.zeros((1, 5, *shape)))
+    assert action.shape == ((1, 5) if agent is dqn else (1, 5, 2))
+
+
+@pytest.mark.parametrize("agent", [pytest.param(x, id=x.__name__) for x in (sac, td3, dqn, ppo)])
+def test_one_row_of_observations_serves_every_seed(agent):
+    result = agent(environment(agent), 40, config=config_of(agent), seeds=(0, 5), schedule=QUIET)
+    obs = np.random.default_rng(0).normal(size=(1, 6, 3, 1))
+    assert np.array_equal(result.policy(obs), result.policy(np.repeat(obs, 2, axis=0)))
+
+
+@pytest.mark.parametrize("agent", [pytest.param(x, id=x.__name__) for x in (td3, dsac)])
+def test_metrics_of_the_actor_stay_in_the_log_until_there_are_newer_ones(agent, tmp_path):
+    """Lines are due where the actor's turn is not: with one environment and 9 steps of warm-up."""
+    config = type(CONFIGS[agent])(**{**vars(CONFIGS[agent]), "num_envs": 1, "warmup": 9, "utd": 1.0})
+    agent(environment(agent), 40, config=config, out=tmp_path, schedule=Schedule(episodes=1, log_every=10))
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    names = [set(line) for line in lines if "q" in line and line["step"] > 10]
+    assert len(names) == 3
+    assert all(({"q_actor"} if agent is td3 else {"entropy", "alpha"}) <= each for each in names)
