@@ -41,6 +41,14 @@ from eluder.envs.inventory._newsvendor import (
     newsvendor,
 )
 from eluder.envs.inventory._policies import JustInTime, NetworkState, OrderUpTo, empirical_levels, order_up_to
+from eluder.envs.inventory._r_Q import (
+    BatchPolicy,
+    r_Q_optimum,
+)
+from eluder.envs.inventory._s_S import (
+    ReorderPolicy,
+    s_S_optimum,
+)
 from eluder.envs.inventory._settings import Horizon, Setting, setting, setting_names
 from eluder.envs.inventory._shang_song import (
     SerialBounds,
@@ -65,13 +73,9 @@ from eluder.envs.inventory._tables import period_table
 from eluder.envs.inventory._transshipment import (
     transshipment_bound,
 )
-from eluder.envs.inventory._s_S import (
-    ReorderPolicy,
-    s_S_optimum,
-)
-from eluder.envs.inventory._r_Q import (
-    BatchPolicy,
-    r_Q_optimum,
+from eluder.envs.inventory._wagner_whitin import (
+    LotSizes,
+    wagner_whitin,
 )
 
 __all__ = [
@@ -93,6 +97,7 @@ __all__ = [
     "InventoryEnv",
     "JustInTime",
     "LostSalesPlan",
+    "LotSizes",
     "MultivariateNormal",
     "MyopicOrder",
     "NegativeBinomial",
@@ -151,6 +156,7 @@ __all__ = [
     "supplier",
     "transshipment_bound",
     "uniform_demand",
+    "wagner_whitin",
     "warehouse",
     "write_synthetic_favorita",
 ]

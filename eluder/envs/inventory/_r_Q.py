@@ -1,13 +1,13 @@
 """Batches of fixed size with backlogging: Federgruen and Zheng, Operations Research 1992.
 
-An (r, Q) policy orders Q units whenever the position (on hand + on order - backlog) falls to r, each batch for
-`setup` K. After ordering, the position is equally likely to be any of r + 1, ..., r + Q; so with lam the mean
-demand and G(y) the expected holding and shortage cost at position y::
+An (r, Q) policy orders Q units whenever the position (on hand + on order - backlog) falls to r, each batch
+for `setup` K. After ordering, the position is equally likely to be any of r + 1, ..., r + Q; so with lam the
+mean demand and G(y) the expected holding and shortage cost at position y::
 
     c(r, Q) = (K lam + sum_{y=r+1}^{r+Q} G(y)) / Q
 
-G is convex: for each Q the best positions are the Q cheapest, and adding the next one lowers c as long as its G
-is below c::
+G is convex: for each Q the best positions are the Q cheapest, and adding the next one lowers c as long as its
+G is below c::
 
     y* = argmin G;  r = y* - 1;  Q = 1;  c = K lam + G(y*)
     while min(G(r), G(r + Q + 1)) < c:
@@ -15,8 +15,8 @@ is below c::
         c <- (K lam + sum of the Q) / Q
 
 Continuous review: unit demands come in a Poisson process, and G is over the demand of a lead time of any
-length. Periodic review, as everywhere else here: n Q units are ordered (at n K) if the position is at or below
-r, to bring it above; G is over the demand of L + 1 periods.
+length. Periodic review, as everywhere else here: n Q units are ordered (at n K) if the position is at or
+below r, to bring it above; G is over the demand of L + 1 periods.
 
 Certified: exact up to rounding; the tests compare with all (r, Q), and with the chain of positions.
 

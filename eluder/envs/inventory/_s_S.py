@@ -1,7 +1,7 @@
 """Fixed ordering cost with backlogging: Zheng and Federgruen, Operations Research 1991.
 
-Each order costs `setup` K, whatever its size. An (s, S) policy orders up to S whenever the position (on hand +
-on order - backlog) is at or below s; it is optimal among all policies. With G(y) the expected holding and
+Each order costs `setup` K, whatever its size. An (s, S) policy orders up to S whenever the position (on hand
++ on order - backlog) is at or below s; it is optimal among all policies. With G(y) the expected holding and
 shortage cost of the demand of L + 1 periods and m the renewal masses of demand::
 
     m(0) = 1 / (1 - p_0),   m(j) = sum_{i=1}^{j} p_i m(j - i) / (1 - p_0)
@@ -109,7 +109,7 @@ def s_S_optimum(
 
 
 def candidates(law: Lattice, K: float, penalty: float, holding: float) -> tuple[int, Array]:
-    """List the levels whose cost is below ``K + min G``, which bounds the optimum, with some to either side."""
+    """List the levels whose cost is below ``K + min G``, which bounds the optimum, and a few more."""
     p = checks.number("penalty", penalty, 0.0, open_low=True)
     h = checks.number("holding", holding, 0.0, open_low=True)
     last = law.low + len(law.p) - 1
