@@ -9,7 +9,7 @@ All orders are given at once, before demand is known::
     # order: what edge e of source i = source[e] ships; suppliers (i < 0) are never short
     q[e] <- min(q[e], capacity[e])
             min(round(q[e]), floor(capacity[e]))       if orders are integers; halves are rounded to even
-    s[i] <- max(x[i, 0], 0);  Q[i] <- sum of q[e] over the edges that leave i
+    s[i] <- x[i, 0];  Q[i] <- sum of q[e] over the edges that leave i
     if i cannot hold and Q[i] = 0: q[e] <- 1 for the edges that leave i
     f[e] <- q[e]                             if i < 0, or i can hold and Q[i] <= s[i]
             q[e] s[i] / Q[i]                 otherwise; 0 if Q[i] = 0
@@ -132,7 +132,8 @@ def step(network: Network, inventory: ArrayLike, orders: ArrayLike, demand: Arra
     Raises
     ------
     ValueError
-        If a shape is wrong, an entry is not finite, or an order is negative.
+        If a shape is wrong, an entry is not finite, an order is negative, or stock is, but for what stores
+        owe on hand where demand is backlogged.
 
     Notes
     -----
@@ -152,9 +153,22 @@ def step(network: Network, inventory: ArrayLike, orders: ArrayLike, demand: Arra
     B = len(x)
     if network.num_samples not in (None, B):
         raise ValueError(f"inventory has {B} samples, the network {network.num_samples}")
+    check_inventory(network, x)
     q = checks.finite("orders", orders, (B, network.num_edges), low=0.0)
     d = checks.finite("demand", demand, (B, len(network.stores)))
     return _period(network, x, q, d)
+
+
+def check_inventory(network: Network, x: Array) -> None:
+    """Refuse negative stock, but for what stores owe where demand is backlogged."""
+    bad = x < 0
+    if network.unmet == "backlog":
+        bad[:, len(network.warehouses) :, 0] = False
+    if bad.any():
+        i = checks.first(bad)
+        raise ValueError(
+            f"{checks.entry('inventory', i)} is {x[i]:g}, only stores that owe can have negative stock"
+        )
 
 
 def _period(network: Network, x: Array, q: Array, d: Array) -> Period:
@@ -176,7 +190,7 @@ def _period(network: Network, x: Array, q: Array, d: Array) -> Period:
     for e in range(network.num_edges):
         if network.source[e] >= 0:
             leaving[:, network.source[e]] += f[:, e]
-    y[:, :W] = np.maximum(np.maximum(y[:, :W], 0.0) - leaving, 0.0)
+    y[:, :W] = np.maximum(y[:, :W] - leaving, 0.0)
     y[:, W:] -= d
     short = np.maximum(-y[:, W:], 0.0)
     location_cost = network.holding * np.maximum(y, 0.0)
@@ -205,7 +219,7 @@ def shipments(network: Network, x: Array, q: Array) -> Array:
     f = np.minimum(np.rint(q) if integer else q, capacity)
     for i in range(len(network.warehouses)):
         leaving = np.flatnonzero(network.source == i)
-        s = np.maximum(x[:, i, 0], 0.0)[:, None]
+        s = x[:, i, :1]
         orders = f[:, leaving]
         if not network.holds[i]:
             orders = np.where(orders.sum(axis=1, keepdims=True) > 0, orders, 1.0)

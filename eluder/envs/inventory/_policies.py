@@ -205,7 +205,7 @@ def orders(network: Network, policy: OrderUpTo, x: Array) -> Array:
         widths = (policy.share * policy.spread[network.target])[out]
         if not widths.any():
             continue
-        stock = np.maximum(x[:, i, 0], 0.0)
+        stock = x[:, i, 0]
         gap = (policy.share * (policy.level - z)[:, network.target])[:, out]
         asked = q[:, out] > 0
         tight = q[:, out].sum(axis=1) > stock

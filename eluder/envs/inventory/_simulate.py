@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from eluder.core import checks
 from eluder.core.kernels import kernel
 from eluder.core.types import Array, BoolArray, IntArray
-from eluder.envs.inventory._dynamics import NEGLIGIBLE, _period, initial_inventory
+from eluder.envs.inventory._dynamics import NEGLIGIBLE, _period, check_inventory, initial_inventory
 from eluder.envs.inventory._network import Network
 from eluder.envs.inventory._policies import JustInTime, NetworkState, OrderUpTo, orders
 
@@ -18,6 +18,7 @@ __all__ = ["SimulationResult", "Trajectories", "simulate"]
 
 BLOCK = 2**23  # demands drawn at a time
 MOST_RECORDED = 2**26  # entries of trajectories
+SIDE_BY_SIDE = 64  # samples that the kernel plays together
 
 Policy = OrderUpTo | JustInTime | Callable[[NetworkState], ArrayLike]
 
@@ -223,7 +224,9 @@ def _start(network: Network, inventory: ArrayLike | None, B: int) -> Array:
         return initial_inventory(network, B)
     shape = (network.num_locations, network.longest)
     x = checks.finite("inventory", inventory, shape if np.ndim(inventory) == 2 else (B, *shape))
-    return np.broadcast_to(x, (B, *shape)).copy()
+    x = np.broadcast_to(x, (B, *shape)).copy()
+    check_inventory(network, x)
+    return x
 
 
 def _blocks(B: int, size: int) -> Iterator[slice]:
@@ -357,24 +360,26 @@ def _run(
     by_period: Array,
     met: Array,
 ) -> None:
-    """Play every sample; fills the last three and changes `x`."""
+    """Play all samples, some at a time side by side; fills the last three and changes `x`."""
     B, T, n = d.shape
     M, E = x.shape[1], net.source.size
-    z, y, cost, short = np.empty(M), np.empty(M), np.empty(M), np.empty(n)
-    q, f = np.empty(E), np.empty(E)
-    active = np.empty(E, dtype=np.bool_)
-    for b in range(B):
+    z, active = np.empty(M), np.empty(E, dtype=np.bool_)
+    q, f = np.empty((SIDE_BY_SIDE, E)), np.empty((SIDE_BY_SIDE, E))
+    cost, short = np.empty((SIDE_BY_SIDE, M)), np.empty((SIDE_BY_SIDE, n))
+    for low in range(0, B, SIDE_BY_SIDE):
+        high = min(low + SIDE_BY_SIDE, B)
         for t in range(T):
-            _orders(net, policy, reach, x[b], z, active, q)
-            _ship(net, x[b], q, f)
-            _shift(net, b, x[b], f, d[b, t], y, short, cost)
-            for s in range(n):
+            _orders(net, policy, reach, x[low:high], z, active, q)
+            _ship(net, x[low:high], q, f)
+            _shift(net, low, x[low:high], f, d[low:high, t], short, cost)
+            for b in range(high - low):
+                for i in range(M):
+                    by_period[t] += cost[b, i]
+                    if t >= warm:
+                        by_location[low + b, i] += cost[b, i]
                 if t >= warm:
-                    met[s] += max(d[b, t, s] - short[s], 0.0)
-            for i in range(M):
-                by_period[t] += cost[i]
-                if t >= warm:
-                    by_location[b, i] += cost[i]
+                    for s in range(n):
+                        met[s] += max(d[low + b, t, s] - short[b, s], 0.0)
 
 
 @kernel
@@ -387,30 +392,37 @@ def _orders(
     active: BoolArray,
     q: Array,
 ) -> None:
-    """Fill `q` with the orders; `z` and `active` are overwritten."""
-    M, L = x.shape
-    E = q.size
+    """Fill a row of `q` with the orders of each sample; `z` and `active` are overwritten."""
+    B, M, L = x.shape
     start, members = reach
-    for i in range(M):
-        z[i] = 0.0
-        for k in range(start[i], start[i + 1]):
-            for j in range(L):
-                z[i] += x[members[k], j]
+    source, target, holds = net.source, net.target, net.holds
+    level, reorder, most = policy.level, policy.reorder, policy.most
+    spread, constant, share = policy.spread, policy.constant, policy.share
+    E, W = target.size, holds.size
+    weight = np.zeros(W)  # of the balance at each source
     for e in range(E):
-        i = net.target[e]
-        want = 0.0
-        if z[i] <= policy.reorder[i]:
-            want = min(max(policy.level[i] - z[i], 0.0), policy.most[i])
-        q[e] = policy.constant[e] + policy.share[e] * want
-    for i in range(net.holds.size):
-        asked, weight = 0.0, 0.0
+        if source[e] >= 0:
+            weight[source[e]] += share[e] * spread[target[e]]
+    for b in range(B):
+        for i in range(M):
+            z[i] = 0.0
+            for k in range(start[i], start[i + 1]):
+                for j in range(L):
+                    z[i] += x[b, members[k], j]
         for e in range(E):
-            if net.source[e] == i:
-                asked += q[e]
-                weight += policy.share[e] * policy.spread[net.target[e]]
-        stock = max(x[i, 0], 0.0)
-        if weight > 0.0 and (asked > stock or not net.holds[i]):
-            _balance(net, policy, z, i, stock, active, q)
+            i = target[e]
+            want = 0.0
+            if z[i] <= reorder[i]:
+                want = min(max(level[i] - z[i], 0.0), most[i])
+            q[b, e] = constant[e] + share[e] * want
+        for i in range(W):
+            if weight[i] > 0.0:
+                asked = 0.0
+                for e in range(E):
+                    if source[e] == i:
+                        asked += q[b, e]
+                if asked > x[b, i, 0] or not holds[i]:
+                    _balance(net, policy, z, i, x[b, i, 0], active, q[b])
 
 
 @kernel
@@ -418,106 +430,115 @@ def _balance(
     net: Lanes, policy: OrderUpTo, z: Array, i: int, stock: float, active: BoolArray, q: Array
 ) -> None:
     """Share the stock of source i out so that all its targets are equally short; changes `q`, `active`."""
+    source, target = net.source, net.target
+    level, spread, share = policy.level, policy.spread, policy.share
     E = q.size
     for e in range(E):
-        wanted = q[e] > 0.0 if net.holds[i] else policy.share[e] > 0.0
-        active[e] = net.source[e] == i and wanted
+        wanted = q[e] > 0.0 if net.holds[i] else share[e] > 0.0
+        active[e] = source[e] == i and wanted
     u, dropped = 0.0, True
     while dropped:
         gaps, weight = 0.0, 0.0
         for e in range(E):
             if active[e]:
-                m = net.target[e]
-                gaps += policy.share[e] * (policy.level[m] - z[m])
-                weight += policy.share[e] * policy.spread[m]
+                m = target[e]
+                gaps += share[e] * (level[m] - z[m])
+                weight += share[e] * spread[m]
         u = (gaps - stock) / weight if weight > 0.0 else 0.0
         dropped = False
         for e in range(E):
             if active[e]:
-                m = net.target[e]
-                if policy.share[e] * (policy.level[m] - z[m] - u * policy.spread[m]) < 0.0:
+                m = target[e]
+                if share[e] * (level[m] - z[m] - u * spread[m]) < 0.0:
                     active[e] = False
                     dropped = True
     for e in range(E):
-        if net.source[e] == i:
-            m = net.target[e]
-            gap = policy.share[e] * (policy.level[m] - z[m] - u * policy.spread[m])
+        if source[e] == i:
+            m = target[e]
+            gap = share[e] * (level[m] - z[m] - u * spread[m])
             q[e] = max(gap, 0.0) if active[e] else 0.0
 
 
 @kernel
 def _ship(net: Lanes, x: Array, q: Array, f: Array) -> None:
-    """Fill `f` with what leaves along each edge; rounds and caps `q` in place."""
-    E = q.size
-    for e in range(E):
-        q[e] = min(np.rint(q[e]) if net.integer else q[e], net.capacity[e])
-        f[e] = q[e]
-    for i in range(net.holds.size):
-        total = 0.0
+    """Fill a row of `f` with what leaves along each edge; rounds and caps `q` in place."""
+    source, capacity, holds, integer = net.source, net.capacity, net.holds, net.integer
+    E, W = source.size, holds.size
+    total = np.empty(W)
+    for b in range(x.shape[0]):
+        total[:] = 0.0
         for e in range(E):
-            if net.source[e] == i:
-                total += q[e]
-        stock = max(x[i, 0], 0.0)
-        if net.holds[i] and total <= stock:
-            continue
-        if total == 0.0:
+            q[b, e] = min(np.rint(q[b, e]) if integer else q[b, e], capacity[e])
+            f[b, e] = q[b, e]
+            if source[e] >= 0:
+                total[source[e]] += q[b, e]
+        for i in range(W):
+            stock = x[b, i, 0]
+            if holds[i] and total[i] <= stock:
+                continue
+            up_to, evenly = 0.0, total[i] == 0.0
             for e in range(E):
-                if net.source[e] == i:
-                    q[e] = 1.0
-                    total += 1.0
-        up_to = 0.0
-        for e in range(E):
-            if net.source[e] == i:
-                if net.integer:
-                    f[e] = np.floor((up_to + q[e]) * stock / total) - np.floor(up_to * stock / total)
-                    up_to += q[e]
-                else:
-                    f[e] = q[e] * stock / total
+                if source[e] == i and evenly:
+                    q[b, e] = 1.0
+                    total[i] += 1.0
+            for e in range(E):
+                if source[e] == i and integer:
+                    after = np.floor((up_to + q[b, e]) * stock / total[i])
+                    f[b, e] = after - np.floor(up_to * stock / total[i])
+                    up_to += q[b, e]
+                elif source[e] == i:
+                    f[b, e] = q[b, e] * stock / total[i]
 
 
 @kernel
-def _shift(net: Lanes, b: int, x: Array, f: Array, d: Array, y: Array, short: Array, cost: Array) -> None:
-    """Pay and move on: changes `x`, fills the last three."""
-    M, L = x.shape
-    E, W = f.size, net.holds.size
-    h = net.holding[b if net.holding.shape[0] > 1 else 0]
-    p = net.penalty[b if net.penalty.shape[0] > 1 else 0]
-    lead_time = net.lead_time[b if net.lead_time.shape[0] > 1 else 0]
-    unit_cost = net.unit_cost[b if net.unit_cost.shape[0] > 1 else 0]
+def _shift(net: Lanes, first: int, x: Array, f: Array, d: Array, short: Array, cost: Array) -> None:
+    """Pay and move on, samples from `first` on: changes `x`, fills rows of `short` and `cost`."""
+    source, target, fixed_cost = net.source, net.target, net.fixed_cost
+    holding, penalty, leads, unit_costs = net.holding, net.penalty, net.lead_time, net.unit_cost
+    B, M, L = x.shape
+    E, W = source.size, net.holds.size
+    y = np.empty(M)
+    for b in range(B):
+        h = first + b if holding.shape[0] > 1 else 0
+        p = first + b if penalty.shape[0] > 1 else 0
+        g = first + b if leads.shape[0] > 1 else 0
+        c = first + b if unit_costs.shape[0] > 1 else 0
 
-    # arrive at once
-    for e in range(E):
-        if lead_time[e] == 0:
-            x[net.target[e], 0] += f[e]
+        # arrive at once
+        for i in range(M):
+            y[i] = x[b, i, 0]
+        for e in range(E):
+            if leads[g, e] == 0:
+                y[target[e]] += f[b, e]
 
-    # costs
-    for i in range(W):
-        y[i] = 0.0
-    for e in range(E):
-        if net.source[e] >= 0:
-            y[net.source[e]] += f[e]
-    for i in range(W):
-        y[i] = max(max(x[i, 0], 0.0) - y[i], 0.0)
-        cost[i] = h[i] * y[i]
-    for i in range(W, M):
-        y[i] = x[i, 0] - d[i - W]
-        short[i - W] = max(-y[i], 0.0)
-        cost[i] = h[i] * max(y[i], 0.0)
-        if net.profit:
-            cost[i] -= p[i - W] * min(x[i, 0], d[i - W])
-        else:
-            cost[i] += p[i - W] * short[i - W]
-        if net.lost:
+        # costs
+        for e in range(E):
+            if source[e] >= 0:
+                y[source[e]] -= f[b, e]
+        for i in range(W):
             y[i] = max(y[i], 0.0)
-    for e in range(E):
-        cost[net.target[e]] += unit_cost[e] * f[e] + (net.fixed_cost[e] if f[e] > NEGLIGIBLE else 0.0)
+            cost[b, i] = holding[h, i] * y[i]
+        for i in range(W, M):
+            on_hand = y[i]
+            y[i] = on_hand - d[b, i - W]
+            short[b, i - W] = max(-y[i], 0.0)
+            cost[b, i] = holding[h, i] * max(y[i], 0.0)
+            if net.profit:
+                cost[b, i] -= penalty[p, i - W] * min(on_hand, d[b, i - W])
+            else:
+                cost[b, i] += penalty[p, i - W] * short[b, i - W]
+            if net.lost:
+                y[i] = max(y[i], 0.0)
+        for e in range(E):
+            fixed = fixed_cost[e] if f[b, e] > NEGLIGIBLE else 0.0
+            cost[b, target[e]] += unit_costs[c, e] * f[b, e] + fixed
 
-    # shift
-    for i in range(M):
-        for j in range(L - 1):
-            x[i, j] = x[i, j + 1]
-        x[i, L - 1] = 0.0
-        x[i, 0] += y[i]
-    for e in range(E):
-        if lead_time[e] > 0:
-            x[net.target[e], lead_time[e] - 1] += f[e]
+        # shift
+        for i in range(M):
+            for j in range(L - 1):
+                x[b, i, j] = x[b, i, j + 1]
+            x[b, i, L - 1] = 0.0
+            x[b, i, 0] += y[i]
+        for e in range(E):
+            if leads[g, e] > 0:
+                x[b, target[e], leads[g, e] - 1] += f[b, e]

@@ -203,8 +203,8 @@ def test_units_are_conserved(seed):
 def test_profit_is_revenue_less_what_cost_counts():
     rng = np.random.default_rng(5)
     network = random_network(rng, objective="cost", unmet="backlog")
-    x = rng.uniform(-3, 9, (4, network.num_locations, network.longest))
-    x[:, : len(network.warehouses), 0] = 1.0
+    x = rng.uniform(0, 9, (4, network.num_locations, network.longest))
+    x[:, len(network.warehouses) :, 0] -= 4.0
     q, d = rng.uniform(0, 9, (4, network.num_edges)), rng.uniform(0, 9, (4, len(network.stores)))
     cost = step(network, x, q, d).cost
     profit = -step(replace(network, objective="profit"), x, q, d).cost
@@ -320,11 +320,24 @@ def test_bad_networks_are_named(make, message):
         ([[[1.0]]], [[-1.0]], [[1.0]], r"orders\[0, 0\] is -1"),
         ([[[1.0]]], [[1.0, 2.0]], [[1.0]], r"orders must have shape \(1, 1\), got \(1, 2\)"),
         ([[[1.0]]], [[1.0]], [[np.inf]], r"demand\[0, 0\] is inf"),
+        ([[[-1.0]]], [[1.0]], [[1.0]], r"inventory\[0, 0, 0\] is -1, only stores that owe can have negative"),
     ],
 )
 def test_bad_periods_are_named(x, q, d, message):
     with pytest.raises(ValueError, match=message):
         step(Network.build(S, SHOP, LANE), x, q, d)
+
+
+def test_only_what_stores_owe_is_negative():
+    network = two_stores(unmet="backlog")
+    x = initial_inventory(network, 1)
+    x[0, 1, 0] = -3
+    assert step(network, x, [[0.0] * 3], [[0.0, 0.0]]).short[0, 0] == 3
+    for place in ((0, 0, 0), (0, 1, 1)):
+        bad = x.copy()
+        bad[place] = -2
+        with pytest.raises(ValueError, match=rf"inventory\[{place[0]}, {place[1]}, {place[2]}\] is -2, only"):
+            step(network, bad, [[0.0] * 3], [[0.0, 0.0]])
 
 
 def test_the_numbers_of_samples_must_agree():

@@ -362,6 +362,10 @@ RNG = np.random.default_rng(0)
         (lambda: simulate(NET, UP, demand=np.ones((2, 3, 1)), periods=4), "not 2 samples of at least 4"),
         (lambda: simulate(NET, UP, demand=np.ones((2, 3, 2))), r"demand must have shape"),
         (lambda: simulate(NET, UP, periods=3, inventory=np.ones((1, 2, 2)), rng=RNG), "inventory must have"),
+        (
+            lambda: simulate(NET, UP, periods=3, inventory=[[1.0, -1.0]], rng=RNG),
+            r"inventory\[0, 0, 1\] is -1",
+        ),
         (lambda: simulate(NET, UP, periods=3, history=np.ones((1, 2, 2)), rng=RNG), "history must have"),
         (lambda: simulate(hub(2), UP, demand=np.ones((1, 3, 2))), "policy was made for another network"),
         (
