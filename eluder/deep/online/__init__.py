@@ -7,6 +7,7 @@ from eluder.deep.online._dsac import DSACConfig, dsac
 from eluder.deep.online._dsac_t import DSACTConfig, dsac_t
 from eluder.deep.online._multi_goal import MultiGoal
 from eluder.deep.online._pmoe import PMOEConfig, pmoe
+from eluder.deep.online._pmoe_ppo import PMOEPPOConfig, pmoe_ppo
 from eluder.deep.online._ppo import PPOConfig, ppo
 from eluder.deep.online._sac import SACConfig, sac
 from eluder.deep.online._td3 import TD3Config, td3
@@ -18,6 +19,7 @@ __all__ = [
     "DSACTConfig",
     "MultiGoal",
     "PMOEConfig",
+    "PMOEPPOConfig",
     "PPOConfig",
     "SACConfig",
     "Schedule",
@@ -27,6 +29,7 @@ __all__ = [
     "dsac",
     "dsac_t",
     "pmoe",
+    "pmoe_ppo",
     "ppo",
     "sac",
     "td3",

@@ -186,10 +186,10 @@ def init(config: PPOConfig, obs_dim: int, A: int, discrete: bool, keys: Tensor) 
     return parameters
 
 
-def step_size(config: PPOConfig, t: int, steps: int) -> float:
+def step_size(config: Any, t: int, steps: int) -> float:
     """Return the step size of the rollout that began at step t."""
     horizon = steps if config.anneal_steps is None else config.anneal_steps
-    return config.lr if horizon == 0 else config.lr * max(0.0, 1.0 - t / horizon)
+    return float(config.lr) if horizon == 0 else float(config.lr) * max(0.0, 1.0 - t / horizon)
 
 
 # --- losses ---
@@ -238,7 +238,7 @@ def policy_terms(parameters: Parameters, config: PPOConfig, obs: Tensor, action:
     return log_p.gather(-1, action.long()).squeeze(-1), -(log_p.exp() * log_p).sum(dim=-1)
 
 
-def values(parameters: Parameters, config: PPOConfig, obs: Tensor) -> Tensor:
+def values(parameters: Parameters, config: Any, obs: Tensor) -> Tensor:
     """Return the values of observations, (N, B, obs_dim) to (N, B)."""
     return mlp(parameters, obs, ACTIVATIONS[config.activation].forward, "critic_").squeeze(-1)
 
@@ -315,9 +315,15 @@ def _place(parameters: Parameters, name: str) -> tuple[int, int]:
 
 
 def evaluate_rollout(
-    parameters: Parameters, config: PPOConfig, rollout: Rollout, norm: RunningNorm, scale: RewardScale
+    parameters: Parameters,
+    config: Any,
+    rollout: Rollout,
+    norm: RunningNorm,
+    scale: RewardScale,
+    terms: Callable[..., tuple[Any, Any]] | None = None,
 ) -> Data:
     """Return the rollout as rows (N, M) on the device, with advantages and targets; `scale` takes it in."""
+    terms = policy_terms if terms is None else terms
     N, device, flat = rollout.N, parameters.flat.device, (rollout.N, -1)
 
     def rows(x: np.ndarray) -> Tensor:
@@ -325,7 +331,7 @@ def evaluate_rollout(
 
     with torch.no_grad():
         obs, action = norm(rows(rollout.obs)), rows(rollout.action).float()
-        value, log_prob = values(parameters, config, obs), policy_terms(parameters, config, obs, action)[0]
+        value, log_prob = values(parameters, config, obs), terms(parameters, config, obs, action)[0]
         after = values(parameters, config, norm(rows(rollout.next_obs)))
     reward = rollout.reward
     if config.normalise_reward:
