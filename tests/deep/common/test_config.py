@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from eluder.deep.common.config import configure, tuned
+from eluder.deep.common.config import check_interval, check_layers, configure, tuned
 from eluder.deep.common.networks import Parameters
 from eluder.deep.common.normalise import RewardScale, RunningNorm
 from eluder.deep.common.optim import Adam
@@ -79,6 +79,15 @@ def test_layers_are_checked_before_a_run(make, hidden, message):
 def test_fields_of_soft_agents_are_checked_before_a_run(make, name, x, message):
     with pytest.raises(ValueError, match=message):
         make(**{name: x})
+
+
+def test_what_fits_is_taken():
+    check_layers([64, 32])
+    check_layers(())
+    check_interval("log_std_range", (-20.0, 2))
+    check_interval("ends", [1, 1])
+    with pytest.raises(ValueError, match=r"ends\[1\] must be in \[0, 1\], got 2"):
+        check_interval("ends", (0.5, 2), 0.0, 1.0)
 
 
 def test_a_pair_of_probabilities_is_one():

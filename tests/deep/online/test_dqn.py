@@ -189,6 +189,15 @@ def test_each_seed_is_trained_as_alone():
                     torch.testing.assert_close(a[name][i], b[name][0], rtol=1e-3, atol=1e-4)
 
 
+def test_the_first_step_of_adam_has_its_size():
+    """``-lr g / (|g| + eps)``; eps is not lost on the way."""
+    config = DQNConfig(hidden=(8,), batch_size=16, lr=0.1, adam_eps=0.01)
+    nets, _ = updated(config, [0], steps=1)
+    moved = (nets.online.flat - init(config, 4, 3, seed_keys([0])).online.flat).detach()
+    g = nets.online.grad
+    torch.testing.assert_close(moved, -0.1 * g / (g.abs() + 0.01), rtol=1e-3, atol=1e-6)
+
+
 def test_the_target_moves_when_it_should():
     for tau in (1.0, 0.25):
         config = DQNConfig(hidden=(8,), batch_size=10, target_every=3, tau=tau)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from eluder.deep.common.networks import mlp
 from eluder.deep.common.random import normal, seed_keys
 from eluder.deep.common.replay import Batch
 from eluder.deep.online import DSACConfig, DSACTConfig, Schedule, dsac, dsac_t
@@ -161,13 +162,38 @@ def test_one_update_against_the_pseudo_code(name):
     used, _ = updated(module, make(**size, lr_critic=1e-2, tau=0.5), range(2))
     keys, b = seed_keys(range(2)), batch(2, 20, 5, 2, torch.Generator().manual_seed(9))
     config = make(**size, **options)
+    for k, target in enumerate((used.actor_target, used.critic_target)):  # far from what they follow
+        target.flat.add_(
+            torch.randn(target.flat.shape, generator=torch.Generator().manual_seed(k)), alpha=0.3
+        )
+    u = next(u for u in range(1, 99) if normal(keys, u, module.RETURN, (20,)).abs().max() > 3.3)  # is cut
     fresh = module.init(config, 5, 2, keys)
     for ours, theirs in zip(fresh, used):
         ours.load(theirs.state())
-    wanted = naive_critic_gradient(module, config, used, b, keys, 76, 2)
+    wanted = naive_critic_gradient(module, config, used, b, keys, u, 2)
     update, _ = module.make_update(config, fresh, keys, 2)
-    update(b, 76)
+    update(b, u)
     torch.testing.assert_close(fresh.critic.grad, wanted, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_averages_begin_at_the_first_batch_and_follow_slowly(fused):
+    config = DSACTConfig(hidden=(8,), batch_size=20, tau_b=0.1, fused=fused)
+    nets, keys = v2.init(config, 5, 2, seed_keys([0])), seed_keys([0])
+    update, _ = v2.make_update(config, nets, keys, 2)
+    sigmas, averages = [], []
+    for u in range(3):
+        b = batch(1, 20, 5, 2, torch.Generator().manual_seed(u))
+        output = mlp(nets.critic, torch.cat([b.obs, b.action], -1)[:, None], torch.nn.functional.gelu)
+        sigmas.append(torch.nn.functional.softplus(output[..., 1]).detach())
+        update(b, u)
+        averages.append({name: x.clone() for name, x in nets.averages.state().items()})
+    for name, x in (("sigma", sigmas), ("variance", [s.square() for s in sigmas])):
+        wanted = x[0].mean(dim=-1, keepdim=True)
+        torch.testing.assert_close(averages[0][name], wanted)
+        for u in (1, 2):
+            wanted = 0.9 * wanted + 0.1 * x[u].mean(dim=-1, keepdim=True)
+            torch.testing.assert_close(averages[u][name], wanted)
 
 
 def test_only_every_second_update_moves_actor_and_targets(agent):

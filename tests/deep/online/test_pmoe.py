@@ -5,6 +5,7 @@ import pytest
 import torch
 from scipy.stats import norm
 
+from eluder.deep.common.networks import mlp
 from eluder.deep.common.random import normal, seed_keys, uniform
 from eluder.deep.common.replay import Batch
 from eluder.deep.online import MultiGoal, PMOEConfig, Schedule, pmoe
@@ -146,6 +147,32 @@ def test_one_update_against_the_equations(experts, fused):
     update, _ = make_update(config, fresh, keys, 2)
     update(b, 50)
     torch.testing.assert_close(fresh.actor.grad, wanted, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("experts", ["best", "all"])
+def test_the_temperature_follows_the_entropy_of_the_best_expert(experts):
+    """Also where all experts learn; critics that hardly move say which one is the best."""
+    config = PMOEConfig(num_experts=3, experts=experts, hidden=(16,), batch_size=30, lr_critic=1e-9)
+    keys, b = seed_keys([0]), batch(1, 30, 5, 2, torch.Generator().manual_seed(3))
+    nets = init(config, 5, 2, keys)
+    with torch.no_grad():
+        _, mean, log_std = make_mixture(config, nets.actor, 2, learn=False)(b.obs)
+        law = torch.distributions.Normal(mean, log_std.exp())
+        pre = law.mean + law.stddev * normal(keys, 7, module.NOISE, (30, 4, 2))[:, :, :3]
+        log_prob = (law.log_prob(pre) - torch.log(1 - torch.tanh(pre) ** 2)).sum(-1)
+        pair = torch.cat([b.obs[:, :, None].expand(1, 30, 3, 5), torch.tanh(pre)], -1).view(1, 1, 90, 7)
+        best = mlp(nets.critic, pair, torch.relu)[..., 0].amin(dim=1).view(1, 30, 3).argmax(dim=-1)
+        wanted = -log_prob.gather(2, best[..., None]).mean().item()
+    assert len(best.unique()) > 1
+    metrics = make_update(config, nets, keys, 2)[0](b, 7)
+    assert metrics["entropy"].item() == pytest.approx(wanted, abs=1e-4)
+    assert nets.alpha.grad.item() == pytest.approx(wanted + 2, abs=1e-4)  # -(mean ln pi - dim A)
+
+
+def test_a_temperature_that_is_given_stays():
+    nets, metrics = updated(PMOEConfig(hidden=(8,), batch_size=8, alpha=0.3, learn_alpha=False), [0, 1])
+    assert nets.alpha["log_alpha"].exp().flatten().tolist() == pytest.approx([0.3, 0.3])
+    assert metrics["alpha"].tolist() == pytest.approx([0.3, 0.3])
 
 
 def test_targets_use_the_density_of_the_chosen_expert():

@@ -14,10 +14,11 @@ import torch
 
 from eluder.core.results import TrainResult
 from eluder.deep.common.checkpoint import checkpoints, load_checkpoint
-from eluder.deep.common.random import seed_keys
+from eluder.deep.common.networks import mlp
+from eluder.deep.common.random import normal, seed_keys
 from eluder.deep.common.replay import Batch
 from eluder.deep.online import SACConfig, Schedule, sac
-from eluder.deep.online._sac import gaussian, init, make_update, pairs
+from eluder.deep.online._sac import NOISE, gaussian, init, make_update, pairs
 from tests.deep.probes import Constant, Forever, Identity, TwoStep
 
 QUIET = Schedule(evaluate_every=0, episodes=1, log_every=0)
@@ -118,6 +119,43 @@ def test_one_update_against_the_equations():
     update(b, 77)
     for p, grad in zip((fresh.critic, fresh.actor, fresh.alpha), wanted):
         torch.testing.assert_close(p.grad, grad, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("num_sampled", [None, 2])
+def test_the_actor_follows_the_least_critic_or_the_mean_of_all(num_sampled, fused):
+    """Its gradient, by autograd, with critics that hardly move."""
+    size = {"hidden": (16,), "batch_size": 30, "num_critics": 3, "lr_critic": 1e-9, "fused": fused}
+    config, keys = SACConfig(**size, num_sampled=num_sampled), seed_keys([4])
+    nets, b = init(config, 7, 3, keys), batch(1, 30, 7, 3, torch.Generator().manual_seed(1))
+    leaves = {name: x.detach().clone().requires_grad_() for name, x in nets.actor.tensors.items()}
+    mean, log_std = mlp(leaves, b.obs, torch.relu).chunk(2, dim=-1)
+    law = torch.distributions.Normal(mean, log_std.clamp(-20, 2).exp())
+    pre = law.mean + law.stddev * normal(keys, 5, NOISE, (2, 30, 3))[:, 1]
+    log_prob = (law.log_prob(pre) - torch.log(1 - torch.tanh(pre) ** 2)).sum(-1)
+    pair = torch.cat([b.obs, torch.tanh(pre)], dim=-1)[:, None]
+    q = mlp({name: x.detach() for name, x in nets.critic.tensors.items()}, pair, torch.relu)[..., 0]
+    (config.alpha * log_prob - (q.mean(dim=1) if num_sampled else q.amin(dim=1))).mean().backward()
+    make_update(config, nets, keys, 3)[0](b, 5)
+    for name, x in leaves.items():
+        torch.testing.assert_close(nets.actor[name].grad, x.grad, rtol=1e-3, atol=1e-5)
+
+
+def test_actor_and_temperature_wait_for_their_turn():
+    config, keys = SACConfig(hidden=(8,), batch_size=8, actor_every=3), seed_keys([0])
+    nets, b = init(config, 7, 3, keys), batch(1, 8, 7, 3, torch.Generator().manual_seed(0))
+    update, _ = make_update(config, nets, keys, 3)
+    for u in range(7):
+        before = [p.flat.clone() for p in nets]
+        update(b, u)
+        moved = [not a.equal(p.flat) for a, p in zip(before, nets)]
+        assert moved == [u in (2, 5), True, True, u in (2, 5)]  # actor, critic, target, alpha
+
+
+def test_a_temperature_that_is_given_stays():
+    nets, metrics = updated(SACConfig(hidden=(8,), batch_size=8, alpha=0.3, learn_alpha=False), [0, 1])
+    assert nets.alpha["log_alpha"].exp().flatten().tolist() == pytest.approx([0.3, 0.3])
+    assert metrics["alpha"].tolist() == pytest.approx([0.3, 0.3])
 
 
 def test_targets_follow_slowly():
