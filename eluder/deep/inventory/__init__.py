@@ -1,0 +1,1 @@
+"""Policies for inventory networks, trained by pathwise gradients."""
