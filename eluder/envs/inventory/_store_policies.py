@@ -22,7 +22,7 @@ of the papers are from memory.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -50,8 +50,14 @@ __all__ = [
 ]
 
 Orders = NDArray[Any]
-StorePolicy = Callable[[Any], Orders]
 LEAST = 1e-9  # a smaller gain is none
+
+
+@runtime_checkable
+class StorePolicy(Protocol):
+    """What every policy of a store can do: map states (..., L) to orders (...)."""
+
+    def __call__(self, states: ArrayLike) -> Orders: ...
 
 
 @dataclass(frozen=True, slots=True)
