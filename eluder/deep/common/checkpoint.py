@@ -20,7 +20,7 @@ from torch import Tensor
 
 from eluder.core import checks
 
-__all__ = ["checkpoints", "load_checkpoint", "save_checkpoint"]
+__all__ = ["checkpoints", "fill", "load_checkpoint", "save_checkpoint"]
 
 FORMAT = 1
 TENSORS, STATE = "tensors.safetensors", "state.json"
@@ -159,6 +159,36 @@ def load_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], di
         earlier = [p for p in checkpoints(path.parent) if p.name < path.name]
         hint = f"; the one before it is {earlier[-1]}" if earlier else ""
         raise ValueError(f"{error}{hint}") from None
+
+
+def fill(tensors: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
+    """Copy what a checkpoint holds into tensors of the same names and shapes, in place.
+
+    Parameters
+    ----------
+    tensors : mapping of str to Tensor
+        What is filled, on any device.
+    state : mapping of str to Tensor
+        Of the checkpoint.
+
+    Raises
+    ------
+    ValueError
+        If one is missing or has another shape; nothing is changed then.
+
+    Examples
+    --------
+    >>> import torch
+    >>> fill({"mean": torch.zeros(2)}, {"mean": torch.zeros(1)})
+    Traceback (most recent call last):
+    ValueError: mean must have shape (2,), the checkpoint has (1,)
+    """
+    for name, x in tensors.items():
+        if name not in state or state[name].shape != x.shape:
+            got = tuple(state[name].shape) if name in state else "nothing"
+            raise ValueError(f"{name} must have shape {tuple(x.shape)}, the checkpoint has {got}")
+    for name, x in tensors.items():
+        x.copy_(state[name])
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from eluder.deep.common.checkpoint import fill
+
 __all__ = ["RewardScale", "RunningNorm"]
 
 
@@ -80,9 +82,8 @@ class RunningNorm:
         return {"count": self.count, "mean": self.mean, "squares": self.squares}
 
     def load(self, state: Mapping[str, Tensor]) -> None:
-        """Go back to a `state`, in place."""
-        for name, x in self.state().items():
-            x.copy_(state[name])
+        """Go back to a `state`, in place; a ValueError names the first tensor that does not fit."""
+        fill(self.state(), state)
 
 
 class RewardScale:
@@ -134,6 +135,5 @@ class RewardScale:
         return {"total": self.total, **self.norm.state()}
 
     def load(self, state: Mapping[str, Tensor]) -> None:
-        """Go back to a `state`, in place."""
-        self.total.copy_(state["total"])
-        self.norm.load(state)
+        """Go back to a `state`, in place; a ValueError names the first tensor that does not fit."""
+        fill(self.state(), state)

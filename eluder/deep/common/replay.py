@@ -268,13 +268,22 @@ class Replay:
         ValueError
             If it does not fit.
         """
+        places = state.get("where", torch.empty(0))
+        if places.shape != (4, len(self.base)) or bool((places < 0).any()):
+            raise ValueError(f"where of the checkpoint has shape {tuple(places.shape)} or negative entries")
+        if bool((places[:2] >= self.L).any()) or bool((places[2:] > self.L).any()):
+            raise ValueError(f"where of the checkpoint has entries beyond the {self.L} frames of a ring")
         for name in (*_STORES, "order"):
+            if name not in state:
+                raise ValueError(f"the checkpoint has no {name}")
             ours, kept = self._rings(name), state[name]
             if kept.shape[0] != ours.shape[0] or kept.shape[1] > self.L or kept.shape[2:] != ours.shape[2:]:
                 raise ValueError(
                     f"{name} of the checkpoint has shape {tuple(kept.shape)}, needed {tuple(ours.shape)}"
                 )
             ours[:, : kept.shape[1]] = kept.to(self.device)
+        if bool((self.order < 0).any()) or bool((self.order >= self.L).any()):
+            raise ValueError(f"order of the checkpoint has entries beyond the {self.L} frames of a ring")
         self._order[:] = self.order.cpu().numpy()
         self.head, self.first, self.count, self.written = state["where"].numpy().copy()
         self.where.copy_(state["where"][:3])

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from eluder.core import checks
+from eluder.deep.common.checkpoint import fill
 from eluder.deep.common.environments import Step
 
 __all__ = ["Rollout"]
@@ -100,7 +101,4 @@ class Rollout:
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Go back to a `state`, in place; a ValueError names the first array that does not fit."""
-        for name, x in self.state().items():
-            if state[name].shape != x.shape:
-                raise ValueError(f"{name} must have shape {tuple(x.shape)}, has {tuple(state[name].shape)}")
-            x.copy_(state[name])
+        fill(self.state(), state)

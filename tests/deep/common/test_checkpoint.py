@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from eluder.deep.common.checkpoint import checkpoints, load_checkpoint, save_checkpoint
+from eluder.deep.common.checkpoint import checkpoints, fill, load_checkpoint, save_checkpoint
 
 TENSORS = {
     "w": torch.arange(6.0).view(2, 3),
@@ -106,6 +106,15 @@ while True:
     assert (tensors["w"] == state["step"]).all()
     save_checkpoint(tmp_path, 10**9, TENSORS, {})
     assert not list(tmp_path.glob(".saving-*"))
+
+
+def test_tensors_are_filled_all_or_none():
+    ours = {"a": torch.zeros(2), "b": torch.zeros(())}
+    with pytest.raises(ValueError, match=r"b must have shape \(\), the checkpoint has nothing"):
+        fill(ours, {"a": torch.ones(2)})
+    assert not ours["a"].any()
+    fill(ours, {"a": torch.ones(2), "b": torch.tensor(3.0), "c": torch.ones(1)})
+    assert (ours["a"].tolist(), ours["b"].item()) == ([1.0, 1.0], 3.0)
 
 
 def test_refuses_what_is_not_plain(tmp_path):

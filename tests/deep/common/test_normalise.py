@@ -48,6 +48,18 @@ def test_rewards_are_scaled_by_the_deviation_of_returns():
         total[end] = 0.0
 
 
+def test_a_state_that_does_not_fit_is_refused():
+    for thing, name in ((RunningNorm(2, (3,)), "mean"), (RewardScale(2, 3, 0.9), "total")):
+        state = {key: x.clone() + 1 for key, x in thing.state().items()}
+        with pytest.raises(ValueError, match=rf"{name} must have shape \(2, 3\), the checkpoint has \(1,\)"):
+            thing.load({**state, name: torch.zeros(1)})
+        with pytest.raises(ValueError, match=r"count must have shape .*, the checkpoint has nothing"):
+            thing.load({key: x for key, x in state.items() if key != "count"})
+        assert not any(x.any() for x in thing.state().values())  # nothing was changed
+        thing.load(state)
+        assert all((x == 1).all() for x in thing.state().values())
+
+
 def test_a_state_is_everything():
     scale, other = RewardScale(1, 2, 0.9), RewardScale(1, 2, 0.9)
     no = torch.zeros(1, 2, dtype=torch.bool)

@@ -207,3 +207,30 @@ def test_bad_input():
     state = Replay(10, (2,), 2, 1).state()
     with pytest.raises(ValueError, match=r"obs of the checkpoint has shape \(1, 0, 2\), needed \(1, 10, 1\)"):
         Replay(10, (1,), 2, 1).load(state)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("reward", None, "the checkpoint has no reward"),
+        ("where", None, r"where of the checkpoint has shape \(0,\)"),
+        ("where", lambda x: x[:3], r"where of the checkpoint has shape \(3, 2\)"),
+        ("where", lambda x: x - 9, "where of the checkpoint .* negative entries"),
+        ("where", lambda x: x + 10**6, "where of the checkpoint has entries beyond the 10 frames"),
+        ("order", lambda x: x + 10, "order of the checkpoint has entries beyond the 10 frames"),
+        ("action", lambda x: x[:1], r"action of the checkpoint has shape \(1, 5\), needed \(2, 10\)"),
+    ],
+)
+def test_a_state_that_would_lead_out_of_the_rings_is_refused(name, change, message):
+    replay, no = Replay(10, (1,), 0, 2), np.zeros(2, bool)
+    replay.begin(np.zeros((2, 1), np.float32))
+    for _ in range(4):
+        replay.add(
+            np.zeros(2, np.int64),
+            Step(*np.zeros((3, 2, 1), np.float32), no, no, ~no)._replace(reward=no + 1.0),
+        )
+    state = {key: x.clone() for key, x in replay.state().items()}
+    kept = {key: x for key, x in state.items() if key != name}
+    with pytest.raises(ValueError, match=message):
+        Replay(10, (1,), 0, 2).load(kept if change is None else {**state, name: change(state[name])})
+    Replay(10, (1,), 0, 2).load(state)
