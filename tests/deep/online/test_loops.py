@@ -14,8 +14,10 @@ import torch
 from gymnasium.spaces import Box, Discrete
 
 from eluder.deep.common.environments import Environments
-from eluder.deep.common.random import integers, normal, seed_keys, uniform
+from eluder.deep.common.normalise import RewardScale, RunningNorm
+from eluder.deep.common.random import bits, integers, normal, seed_keys, uniform
 from eluder.deep.common.replay import Replay
+from eluder.deep.common.rollout import Rollout
 from eluder.deep.online import (
     DDPGConfig,
     DQNConfig,
@@ -167,6 +169,36 @@ def test_the_loop_is_the_one_written_plainly(agent):
     for network in ("online",) if agent is dqn else ("actor", "critic"):
         for name, x in getattr(nets, network).state().items():
             assert np.array_equal(result.parameters[f"{network}/{name}"], x.numpy()), f"{network}/{name}"
+
+
+@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("anneal", [None, 0, 200])
+def test_the_loop_of_ppo_is_the_one_written_plainly(anneal, fused):
+    config = PPOConfig(**{**vars(ROLLOUTS), "anneal_steps": anneal, "fused": fused})
+    result = ppo(Walk, 60, config=config, seeds=(3,), schedule=QUIET)
+    module = importlib.import_module("eluder.deep.online._ppo")
+    T, E, keys, horizon = 9, 2, seed_keys([3]), {None: 60, 0: math.inf, 200: 200}[anneal]
+    envs = Environments(Walk, [3], E)
+    parameters = module.init(config, 3, 2, False, keys)
+    norm, scale = RunningNorm(1, (3,)), RewardScale(1, E, config.gamma)
+    rollout, update = Rollout(1, T, E, 3, 2), module.make_update(config, parameters)[0]
+    act, obs = module.make_act(parameters, norm, config), envs.reset().reshape(E, 3)
+    for k in range(3):  # 54 of the 60 steps: the rest is no whole rollout
+        noise = normal(keys, k, module.ACT, (T, E, 2))
+        for i in range(T):
+            action = act(torch.from_numpy(obs)[None], noise[:, i].contiguous())[0].numpy()
+            step = envs.step(action)
+            step = step._replace(obs=step.obs.reshape(E, 3), next_obs=step.next_obs.reshape(E, 3))
+            rollout.add(i, obs, action, step)
+            obs = step.obs
+        data = module.evaluate_rollout(parameters, config, rollout, norm, scale)
+        words = bits(keys, k, module.SHUFFLE, config.epochs * T * E)
+        order = words.view(1, config.epochs, T * E).argsort(dim=2)
+        update(data, order, config.lr * (1 - k * T * E / horizon))
+        norm.update(torch.from_numpy(rollout.obs.reshape(1, T * E, 3)))
+    for name, x in parameters.state().items():
+        assert np.array_equal(result.parameters[f"policy/{name}"], x.numpy()), name
+    assert np.array_equal(result.parameters["norm/mean"], norm.mean.numpy())
 
 
 def same(a, b):

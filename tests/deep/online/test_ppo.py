@@ -448,6 +448,26 @@ def test_a_rollout_keeps_what_was_done():
         Rollout(1, 0, 1, 1, 1)
 
 
+@pytest.mark.parametrize("how", ["terminated", "truncated"])
+def test_rewards_are_scaled_by_returns_that_begin_again_with_an_episode(how):
+    """With values 0 and lam 0 advantages are the rewards, over the deviation of the sums so far."""
+    config, rng = PPOConfig(hidden=(4,), gamma=0.9, lam=0.0), np.random.default_rng(0)
+    parameters = init(config, 2, 1, False, seed_keys([0]))
+    parameters["critic_w1"].detach().zero_()
+    rollout, scale, sums, total = Rollout(1, 8, 1, 2, 1), RewardScale(1, 1, 0.9), [], 0.0
+    for _ in range(2):
+        rollout.reward[:] = rng.normal(size=(1, 8, 1)) + 2
+        rollout.valid[:] = True
+        ends = getattr(rollout, how)
+        ends[0, :, 0] = [False, False, True, False, False, False, True, False]
+        for r, end in zip(rollout.reward[0, :, 0].tolist(), ends[0, :, 0]):
+            total = 0.9 * total + r
+            sums.append(total)
+            total *= not end
+        given = evaluate_rollout(parameters, config, rollout, RunningNorm(1, (2,)), scale).advantage[0]
+        assert given.numpy() == pytest.approx(rollout.reward[0, :, 0] / np.std(sums), rel=1e-4)
+
+
 def test_a_time_limit_goes_on_in_the_value_of_where_it_led():
     """It is the value of next_obs, never of what came after the reset; a reset weighs nothing."""
     config = PPOConfig(hidden=(8,), num_steps=3, gamma=0.5, lam=0.5, normalise_reward=False)
