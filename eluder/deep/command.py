@@ -9,7 +9,7 @@ from typing import Any
 
 from eluder.deep import online
 from eluder.deep.common.config import configure, tuned
-from eluder.deep.common.run import Schedule, read_run
+from eluder.deep.common.training import Schedule, read_run
 
 __all__ = ["resume", "train"]
 

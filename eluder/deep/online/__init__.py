@@ -1,6 +1,6 @@
 """Agents that learn while they act: one file each, over the kit of `eluder.deep.common`."""
 
-from eluder.deep.common.run import Schedule
+from eluder.deep.common.training import Schedule
 from eluder.deep.online._ddpg import DDPGConfig, ddpg
 from eluder.deep.online._dqn import DQNConfig, dqn
 from eluder.deep.online._dsac import DSACConfig, dsac

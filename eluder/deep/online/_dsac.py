@@ -41,7 +41,8 @@ from eluder.deep.common.networks import Parameters, init_mlp, mlp_shapes
 from eluder.deep.common.optim import Adam
 from eluder.deep.common.random import normal, uniform
 from eluder.deep.common.replay import Batch, Replay
-from eluder.deep.common.run import Run, Schedule, updates_due
+from eluder.deep.common.run import Run, updates_due
+from eluder.deep.common.training import Schedule
 from eluder.deep.online._sac import actor_gradient, gaussian, make_act, pairs
 
 __all__ = ["DSACConfig", "dsac"]

@@ -52,8 +52,9 @@ from eluder.deep.common.normalise import RewardScale, RunningNorm
 from eluder.deep.common.orthogonal import init_orthogonal
 from eluder.deep.common.random import bits, normal, uniform
 from eluder.deep.common.rollout import Rollout
-from eluder.deep.common.run import Run, Schedule
+from eluder.deep.common.run import Run
 from eluder.deep.common.seedwise import SeedAdam, clip_by_norm
+from eluder.deep.common.training import Schedule
 from eluder.deep.online._pmoe import chosen, draw_expert
 from eluder.deep.online._ppo import (
     clipped_loss,

@@ -66,8 +66,9 @@ from eluder.deep.common.normalise import RewardScale, RunningNorm
 from eluder.deep.common.orthogonal import init_orthogonal
 from eluder.deep.common.random import bits, normal, uniform
 from eluder.deep.common.rollout import Rollout
-from eluder.deep.common.run import Run, Schedule
+from eluder.deep.common.run import Run
 from eluder.deep.common.seedwise import SeedAdam, clip_by_norm
+from eluder.deep.common.training import Schedule
 from eluder.deep.online._ppo_kernels import (
     METRICS,
     Data,

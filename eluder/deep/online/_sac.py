@@ -46,7 +46,8 @@ from eluder.deep.common.networks import Parameters, init_mlp, mlp_shapes
 from eluder.deep.common.optim import Adam
 from eluder.deep.common.random import normal, uniform
 from eluder.deep.common.replay import Batch, Replay
-from eluder.deep.common.run import Run, Schedule, updates_due
+from eluder.deep.common.run import Run, updates_due
+from eluder.deep.common.training import Schedule
 
 __all__ = ["SACConfig", "sac"]
 

@@ -9,7 +9,8 @@ from eluder.deep.common.networks import Parameters
 from eluder.deep.common.normalise import RewardScale, RunningNorm
 from eluder.deep.common.optim import Adam
 from eluder.deep.common.replay import Replay
-from eluder.deep.common.run import Schedule, Stateful, read_run, updates_due
+from eluder.deep.common.run import updates_due
+from eluder.deep.common.training import Schedule, Stateful, read_run
 from eluder.deep.online import (
     DDPGConfig,
     DQNConfig,

@@ -1,8 +1,10 @@
 """Backward passes by hand against autograd."""
 
+import numpy as np
 import pytest
 import torch
 
+from eluder.deep.common.compiled import bias_relu, relu_backward
 from eluder.deep.common.fused import ACTIVATIONS, FusedMLP, network
 from eluder.deep.common.networks import Parameters, init_mlp, mlp, mlp_shapes
 from eluder.deep.common.random import seed_keys
@@ -102,3 +104,25 @@ def test_bad_input():
         network(p, "relu", dtype="float16")
     with pytest.raises(ValueError, match="without fused"):
         network(p, "relu", fused=False, dtype="bfloat16")
+
+
+def test_compiled_rectifier_is_that_of_pytorch():
+    """With its bias, and with the gradient of both; where no gradient of a bias is wanted, none is added."""
+    rng = np.random.default_rng(3)
+    z, dh = rng.normal(size=(2, 3, 7, 5)).astype(np.float32)
+    b, db = rng.normal(size=(2, 3, 1, 5)).astype(np.float32)
+    zt, bt = (torch.tensor(x, requires_grad=True) for x in (z, b))
+    h = torch.relu(zt + bt)
+    h.backward(torch.tensor(dh))
+    before = db.copy()
+    bias_relu(z, b)
+    np.testing.assert_array_equal(z, h.detach().numpy())
+    alone = dh.copy()
+    relu_backward(alone, z, db[..., :0])
+    relu_backward(dh, z, db)
+    np.testing.assert_array_equal(dh, zt.grad.numpy())
+    np.testing.assert_array_equal(alone, dh)
+    np.testing.assert_allclose(db - before, bt.grad.numpy(), atol=1e-5)
+    z[0, 0, 0] = np.nan
+    bias_relu(z, b)
+    assert np.isnan(z[0, 0, 0]).all()

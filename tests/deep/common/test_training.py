@@ -1,0 +1,63 @@
+"""A training loop without environments: what it counts, logs and saves, and how it goes on."""
+
+import json
+
+import pytest
+import torch
+
+from eluder.deep.common.networks import Parameters
+from eluder.deep.common.training import Schedule, Training, part, read_run
+
+ABOUT = {"agent": "counter", "env": "none", "config": {}}
+SCHEDULE = Schedule(evaluate_every=4, log_every=2, save_every=3)
+
+
+def count(out, steps, resume=False, stop=None, about=ABOUT):
+    """Add the number of each step; stop as if killed before step `stop`."""
+    sums = Parameters({"x": (1,)}, N=2)
+    evaluated = []
+    with Training(about, steps, (4, 5), "cpu", out, resume, SCHEDULE) as run:
+        run.keep(sums=sums)
+        for t in run:
+            if t == stop:
+                break
+            sums.flat.detach().add_(t)
+            run.metrics = {"sum": sums["x"].detach()[:, 0].clone()}
+            evaluate, save = run.due(t)
+            if evaluate:
+                evaluated.append(t + 1)
+            if save:
+                run.save(t + 1)
+    return sums.flat.tolist(), evaluated, run
+
+
+def test_due_steps_and_resumption(tmp_path):
+    whole, evaluated, run = count(tmp_path / "whole", 10)
+    assert whole == [45.0, 45.0]
+    assert evaluated == [4, 8, 10]
+    assert run.N == 2
+    count(tmp_path / "parts", 10, stop=8)
+    parts, evaluated, run = count(tmp_path / "parts", 10, resume=True)
+    assert (parts, evaluated, run.start) == (whole, [8, 10], 6)
+    texts = [(tmp_path / name / "log.jsonl").read_text() for name in ("whole", "parts")]
+    assert texts[0] == texts[1]
+    assert [json.loads(line)["step"] for line in texts[0].splitlines()] == [2, 2, 4, 4, 6, 6, 8, 8, 10, 10]
+    assert read_run(tmp_path / "whole")["agent"] == "counter"
+
+
+def test_nothing_is_written_without_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert count(None, 5)[0] == [10.0, 10.0]
+    assert not list(tmp_path.iterdir())
+
+
+def test_bad_input(tmp_path):
+    count(tmp_path / "run", 3)
+    with pytest.raises(ValueError, match="holds a run already"):
+        count(tmp_path / "run", 3)
+    with pytest.raises(ValueError, match="holds another run: env is none, asked for other"):
+        count(tmp_path / "run", 3, resume=True, about={**ABOUT, "env": "other"})
+    with pytest.raises(ValueError, match="steps must be"):
+        count(None, 0)
+    with pytest.raises(ValueError, match="the checkpoint holds no networks"):
+        part({"sums/x": torch.zeros(1)}, "networks")
