@@ -1,0 +1,316 @@
+"""Hindsight differentiable policy optimisation: train an ordering policy by the gradient along sample paths.
+
+Alvo, Russo, Kanoria & Lee (2023), Deep reinforcement learning for inventory networks: toward reliable policy
+optimization, arXiv:2306.11246.
+
+Demand does not depend on the policy, and cost and next state are known functions of state, order and demand.
+So the cost of a sample path can be differentiated in the policy's parameters, through every period::
+
+    for u = 0, 1, ...:
+        d ~ demand, B paths of T periods;  x_0 the states in which the last paths ended
+        for t < T:  q_t = pi(x_t);  c_t, x_{t+1} = step(x_t, q_t, d_t)
+        loss = sum_t c_t / (B T n)
+        gradient through all periods, cut at norm max_grad_norm; Adam with the step size of u
+        average <- average + rate (theta - average)
+
+What is returned and evaluated are the averaged parameters.
+
+Guarantee: none for networks. The gradient is exact for the sampled paths where no kink is met; the tests hold
+it against differences.
+
+Deviations from the paper:
+- Paths go on where the last ones ended (`persistent`), so that short paths see states of the long run; the
+  paper starts each of its 50 periods anew and does not count the first 30 when it reports. With `scenarios`
+  a fixed number of paths, each from its own first state, is used again and again, as there.
+- Inputs are divided by the mean demand; step sizes warm up and fall along a cosine; parameters are averaged.
+- A path's gradient stops where the path began.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from eluder.core import checks
+from eluder.core.results import TrainResult
+from eluder.core.types import Array
+from eluder.deep.common.networks import Parameters
+from eluder.deep.common.optim import Adam
+from eluder.deep.common.random import integers
+from eluder.deep.common.seedwise import clip_by_norm
+from eluder.deep.common.training import Schedule, Training
+from eluder.deep.inventory._draws import drawer
+from eluder.deep.inventory._evaluate import exact_cost, simulated_cost
+from eluder.deep.inventory._policies import MLPPolicy, Policy
+from eluder.deep.inventory._problem import Problem, Seen
+from eluder.envs.inventory import Setting
+
+__all__ = ["HDPOConfig", "hdpo"]
+
+DEMAND, PATHS = 1000, 2000  # streams of random numbers
+START = 4839  # seed of first states
+
+
+@dataclass(frozen=True)
+class HDPOConfig:
+    """What HDPO can be told.
+
+    Attributes
+    ----------
+    batch_size : int
+        B, paths of an update and seed.
+    periods : int
+        T, periods of a path.
+    lr : float
+        Largest step size of Adam.
+    warm_up : float
+        Part of the run in which the step size rises in a line; it falls along half a cosine then.
+    max_grad_norm : float
+        Largest norm of a gradient.
+    persistent : bool
+        Whether paths go on where the last ones ended.
+    scenarios : int or None
+        Paths of which the batches are drawn, each with its own first state; None draws new demand for every
+        update. Needs `persistent` false.
+    average : float
+        Rate at which the averaged parameters follow; 1 for no average.
+    samples, eval_periods, eval_warm_up : int
+        Paths, periods and first periods that do not count of an evaluation by simulation.
+    """
+
+    batch_size: int = 512
+    periods: int = 30
+    lr: float = 0.02
+    warm_up: float = 0.05
+    max_grad_norm: float = 1.0
+    persistent: bool = True
+    scenarios: int | None = None
+    average: float = 0.02
+    samples: int = 4096
+    eval_periods: int = 100
+    eval_warm_up: int = 60
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "periods", "samples", "eval_periods"):
+            checks.integer(name, getattr(self, name))
+        checks.integer("eval_warm_up", self.eval_warm_up, 0, self.eval_periods - 1)
+        checks.number("lr", self.lr, 0.0, open_low=True)
+        checks.number("warm_up", self.warm_up, 0.0, 1.0)
+        checks.number("max_grad_norm", self.max_grad_norm, 0.0, open_low=True)
+        checks.number("average", self.average, 0.0, 1.0, open_low=True)
+        if self.scenarios is not None:
+            checks.integer("scenarios", self.scenarios)
+            if self.persistent:
+                raise ValueError("scenarios needs persistent=False: its paths begin where they begin")
+
+
+def step_size(config: HDPOConfig, u: int, steps: int) -> float:
+    """Return the step size of update u: a line up to `lr`, then half a cosine down to 0."""
+    rising = config.warm_up * steps
+    if u < rising:
+        return config.lr * (u + 1) / (rising + 1)
+    return config.lr * 0.5 * (1.0 + math.cos(math.pi * (u - rising) / max(steps - rising, 1.0)))
+
+
+def path_cost(
+    policy: Policy, parameters: Mapping[str, Tensor], problem: Problem, x: Tensor, demand: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return the cost of paths per period and store, shape (N, B), and where they end, (N, B, M, L).
+
+    Demand has shape (N, T, B, n).
+    """
+    total = x.new_zeros(x.shape[:2])
+    for d in demand.unbind(dim=1):
+        outcome = problem.simulator.step(x, policy.orders(parameters, problem, Seen(x)), d)
+        x, total = outcome.inventory, total + outcome.cost
+    return total / (demand.shape[1] * problem.simulator.n), x
+
+
+class Paths:
+    """First states and demand of every update; what it holds is part of a checkpoint."""
+
+    def __init__(self, config: HDPOConfig, problem: Problem, keys: Tensor) -> None:
+        setting, N = problem.setting, len(keys)
+        like: dict[str, Any] = {"dtype": problem.mean.dtype, "device": keys.device}
+        self.config, self.keys = config, keys
+        rows = config.batch_size if config.scenarios is None else config.scenarios
+        first = setting.first_inventory(rows, rng=np.random.default_rng(START))
+        self.x = torch.as_tensor(first, **like).expand(N, -1, -1, -1).contiguous()
+        if config.scenarios is None:
+            assert setting.network.demand is not None
+            self.draw = drawer(setting.network.demand, problem.simulator.n, keys.device)
+        else:
+            rng = np.random.default_rng(START + 1)
+            assert setting.network.demand is not None
+            shape = (config.periods, rows, problem.simulator.n)
+            self.demand = torch.as_tensor(setting.network.demand.sample(rng, shape), **like)
+
+    def next(self, u: int) -> tuple[Tensor, Tensor]:
+        """Return first states (N, B, M, L) and demand (N, T, B, n) of update u."""
+        c = self.config
+        if c.scenarios is None:
+            return self.x, self.draw(self.keys, u, DEMAND, (c.batch_size, c.periods))
+        if c.batch_size >= c.scenarios:
+            return self.x, self.demand.expand(len(self.keys), -1, -1, -1)
+        k = integers(self.keys, u, PATHS, (c.batch_size,), c.scenarios)
+        seeds = torch.arange(len(self.keys), device=k.device)[:, None]
+        return self.x[seeds, k], self.demand[:, k].transpose(0, 1)
+
+    def keep(self, x: Tensor) -> None:
+        """Take the states in which the paths ended."""
+        if self.config.persistent:
+            self.x.copy_(x)
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the states from which the next paths go on."""
+        return {"x": self.x}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Go back to a `state`, in place."""
+        self.x.copy_(state["x"])
+
+
+def make_update(
+    config: HDPOConfig, policy: Policy, problem: Problem, parameters: Parameters, steps: int
+) -> tuple[Callable[[Paths, int], dict[str, Tensor]], Adam]:
+    """Return ``update(paths, u)``, which changes the parameters in place and returns metrics, and its
+    optimiser."""
+    adam = Adam(parameters, config.lr)
+
+    def update(paths: Paths, u: int) -> dict[str, Tensor]:
+        x, demand = paths.next(u)
+        parameters.zero_grad()
+        cost, x = path_cost(policy, parameters.tensors, problem, x, demand)
+        loss = cost.mean(dim=1)
+        loss.sum().backward()
+        norm = clip_by_norm(parameters, config.max_grad_norm)
+        adam.step(step_size(config, u, steps))
+        paths.keep(x.detach())
+        return {"loss": loss.detach(), "grad_norm": norm}
+
+    return update, adam
+
+
+def hdpo(
+    setting: Setting,
+    steps: int,
+    *,
+    policy: Policy = MLPPolicy(),
+    config: HDPOConfig = HDPOConfig(),
+    seeds: Sequence[int] = (0,),
+    device: str = "cpu",
+    out: str | Path | None = None,
+    resume: bool = False,
+    schedule: Schedule = Schedule(evaluate_every=0, log_every=10, save_every=0),
+) -> TrainResult:
+    """Train an ordering policy by pathwise gradients, many seeds at once.
+
+    Parameters
+    ----------
+    setting : Setting
+        A problem with a law of demand, from `eluder.envs.inventory.setting`.
+    steps : int
+        Updates.
+    policy : Policy, optional
+        What is trained.
+    config : HDPOConfig, optional
+        Hyperparameters.
+    seeds : sequence of int, default=(0,)
+        Each gives what it gives alone, up to the rounding of batched products.
+    device : str, default="cpu"
+        A device of PyTorch.
+    out : path, optional
+        Folder of logs and checkpoints.
+    resume : bool, default=False
+        Whether to go on from the newest checkpoint in `out`; on the CPU to the same numbers.
+    schedule : Schedule, optional
+        When to evaluate, log and save, in updates.
+
+    Returns
+    -------
+    TrainResult
+        ``returns[e, n, 0]`` is minus the cost per period and store of seed n at evaluation e, exact where the
+        policy's Markov chain can be solved; `policy` maps inventories (N, B, M, L) to orders (N, B, E), not
+        rounded; `gap` is the relative distance of the last cost to the optimum or bound of the setting, None
+        if it has none.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, the setting has no law of demand, or `out` holds another run.
+
+    Notes
+    -----
+    An update costs ``batch_size * periods`` passes through the policy and back; memory is that of their
+    activations.
+
+    References
+    ----------
+    Alvo, Russo, Kanoria & Lee. Deep reinforcement learning for inventory networks: toward reliable policy
+    optimization. arXiv:2306.11246, 2023.
+
+    Examples
+    --------
+    >>> from eluder.envs.inventory import setting
+    >>> result = hdpo(setting("lost_sales", lead_time=1, penalty=4), 30, config=HDPOConfig(batch_size=64))
+    >>> result.returns.shape, result.gap.shape
+    ((1, 1, 1), (1,))
+    """
+    if setting.network.demand is None:
+        raise ValueError(f"setting {setting.name} has no law of demand to draw paths from")
+    named = {"policy": type(policy).__name__, **(asdict(policy) if is_dataclass(policy) else {})}
+    about = {"agent": "hdpo", "env": setting.name, "config": {**asdict(config), "policy": named}}
+    with Training(about, steps, seeds, device, out, resume, schedule) as run:
+        problem = Problem(setting, run.device)
+        parameters = policy.init(problem, run.keys)
+        average, paths = parameters.like(), Paths(config, problem, run.keys)
+        update, adam = make_update(config, policy, problem, parameters, steps)
+        run.keep(parameters=parameters, average=average, adam=adam, paths=paths)
+
+        for u in run:
+            run.metrics = update(paths, u)
+            average.track(parameters, max(config.average, 1.0 / (u + 1)))
+            evaluate, save = run.due(u)
+            if evaluate:
+                costs = exact_cost(policy, average.tensors, problem)
+                if costs is None:
+                    costs = simulated_cost(
+                        policy,
+                        average.tensors,
+                        problem,
+                        samples=config.samples,
+                        periods=config.eval_periods,
+                        warm_up=config.eval_warm_up,
+                    )
+                cost = np.array([[c.cost] for c in costs])
+                run.evaluations.append((u + 1, -cost))
+                run.log.evaluation(u + 1, -cost, np.ones_like(cost, dtype=np.int64))
+            if save:
+                run.save(u + 1)
+        return _result(run, policy, problem, average)
+
+
+def _result(run: Training, policy: Policy, problem: Problem, average: Parameters) -> TrainResult:
+    """Return what the run leads to."""
+
+    def order(inventory: Array) -> Array:
+        with torch.no_grad():
+            x = torch.as_tensor(np.asarray(inventory), dtype=problem.mean.dtype, device=run.device)
+            return np.asarray(policy.orders(average.tensors, problem, Seen(x)).cpu().numpy())
+
+    returns = np.stack([x for _, x in run.evaluations])
+    best = problem.setting.reference()
+    return TrainResult(
+        seeds=np.array(run.seeds),
+        steps=np.array([u for u, _ in run.evaluations], np.int64),
+        returns=returns,
+        parameters={f"policy/{k}": x.detach().cpu().numpy().copy() for k, x in average.tensors.items()},
+        policy=order,
+        out=run.out,
+        gap=None if math.isnan(best) else (-returns[-1, :, 0] - best) / best,
+    )

@@ -1,0 +1,169 @@
+"""What a policy knows of a network before it learns: sizes, scales, and levels that a heuristic would use."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from eluder.core.types import Array, IntArray
+from eluder.deep.inventory._simulator import Simulator
+from eluder.envs.inventory import Setting, shang_song
+
+__all__ = ["Problem", "Seen", "heuristic_levels"]
+
+
+class Seen(NamedTuple):
+    """What a policy sees before it orders, for N seeds and B samples.
+
+    Attributes
+    ----------
+    inventory : Tensor, shape (N, B, M, L)
+        On hand, then arriving in 1, ..., L - 1 periods.
+    past : Tensor, shape (N, B, H, n), or None
+        Demand of the last H periods, the newest last; None where policies do not ask for it.
+    """
+
+    inventory: Tensor
+    past: Tensor | None = None
+
+
+class Problem:
+    """A setting as a policy sees it.
+
+    Parameters
+    ----------
+    setting : Setting
+        Network, demand, horizons.
+    device : str or torch.device, default="cpu"
+        Where the tensors live.
+    dtype : torch.dtype, default=torch.float32
+        Their type.
+
+    Attributes
+    ----------
+    simulator : Simulator
+        The network as tensors.
+    mean, sd : Tensor, shape (n,)
+        Of the demand of each store.
+    through : Tensor, shape (M,)
+        Mean demand that passes through each location: a location's is split evenly among its sources.
+    share : Tensor, shape (E,)
+        Part of what its target wants that each edge orders at first: one over the number of its sources.
+    slots : Tensor of bool, shape (M, L)
+        Slots that can hold something: up to the longest lead time into the location.
+    reach : Tensor, shape (M, M)
+        ``reach[i, j] = 1`` where stock at i can come to j, i itself among them: echelons.
+
+    Examples
+    --------
+    >>> from eluder.envs.inventory import setting
+    >>> problem = Problem(setting("serial"))
+    >>> problem.through.tolist(), problem.slots.sum(dim=1).tolist()
+    ([5.0, 5.0, 5.0, 5.0], [2, 4, 3, 4])
+    """
+
+    def __init__(
+        self, setting: Setting, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
+    ) -> None:
+        self.setting, self.simulator = setting, Simulator(setting.network, device, dtype)
+        network, s = setting.network, self.simulator
+        sources = np.bincount(network.target, minlength=s.M)
+        through = np.concatenate([np.zeros(s.W), setting.mean])
+        reach = np.eye(s.M)
+        for i in network.upstream_first()[::-1]:
+            for e in np.flatnonzero(network.source == i):
+                through[i] += through[network.target[e]] / sources[network.target[e]]
+                reach[i] = np.maximum(reach[i], reach[network.target[e]])
+        longest = np.zeros(s.M, np.int64)
+        np.maximum.at(longest, network.target, np.atleast_2d(network.lead_time).max(axis=0))
+
+        def place(x: Array) -> Tensor:
+            return torch.as_tensor(x, dtype=dtype, device=device)
+
+        self.mean, self.sd, self.through, self.reach = (
+            place(x) for x in (setting.mean, setting.sd, through, reach)
+        )
+        self.share = place(1.0 / sources[network.target])
+        self.slots = torch.as_tensor(np.arange(s.L) < np.maximum(longest, 1)[:, None], device=device)
+        self.scale = float(setting.mean.mean())
+
+
+def heuristic_levels(setting: Setting, *, echelon: bool = True) -> Array:
+    """Return order-up-to levels to start from, shape (M,), warehouses first.
+
+    A serial system gets the levels of Shang and Song. Elsewhere, for demand that is nearly normal: a store
+    covers its lead time and a period with probability p / (p + h); a warehouse's echelon covers its own lead
+    time, the mean one of the stores below and a period, with the mean of their ratios.
+
+    Parameters
+    ----------
+    setting : Setting
+        The problem.
+    echelon : bool, default=True
+        Whether the levels of warehouses are of echelon positions; else of their own.
+
+    Returns
+    -------
+    ndarray, shape (M,)
+        Levels, in units.
+
+    Examples
+    --------
+    >>> from eluder.envs.inventory import setting
+    >>> heuristic_levels(setting("serial")).round(1).tolist()
+    [83.1, 72.7, 48.7, 32.4]
+    """
+    network = setting.network
+    W, n, M = len(network.warehouses), len(network.stores), network.num_locations
+    lead = np.full((M, M + 1), np.nan)
+    mean_lead = network.lead_time if network.lead_time.ndim == 1 else network.lead_time.mean(axis=0)
+    for e in range(network.num_edges):
+        lead[network.target[e], network.source[e]] = mean_lead[e]
+    own = np.array([np.nanmean(row[np.isfinite(row)]) for row in lead])
+    h = np.broadcast_to(network.holding, (1, M)) if network.holding.ndim == 1 else network.holding
+    p = np.broadcast_to(network.penalty, (1, n)) if network.penalty.ndim == 1 else network.penalty
+    if W and n == 1 and network.num_edges == M and echelon and network.unmet == "backlog" and M > 1:
+        order = network.upstream_first()[::-1]
+        bounds = shang_song(
+            network.demand,  # type: ignore[arg-type]
+            lead_times=own[order].astype(int),
+            holding=h[0][order],
+            penalty=float(p[0, 0]),
+        )
+        levels = np.zeros(M)
+        levels[order] = bounds.levels
+        return levels
+    z = np.array([math.sqrt(2.0)]) * torch.erfinv(torch.as_tensor(2 * (p / (p + h[:, W:])) - 1)).numpy()
+    z = z.mean(axis=0)
+    levels = np.zeros(M)
+    levels[W:] = setting.mean * (own[W:] + 1) + z * setting.sd * np.sqrt(own[W:] + 1)
+    for i in network.upstream_first()[::-1]:
+        if i >= W:
+            continue
+        stores = _stores_below(setting, int(i))
+        if echelon:
+            periods = own[i] + own[W + stores].mean() + 1
+        else:
+            periods = own[i]
+        mean, sd = setting.mean[stores].sum(), np.sqrt((setting.sd[stores] ** 2).sum())
+        correlation = float(getattr(network.demand, "correlation", 0.0))
+        sd = np.sqrt(max((1 - correlation) * sd**2 + correlation * setting.sd[stores].sum() ** 2, 0.0))
+        levels[i] = mean * periods + z[stores].mean() * sd * np.sqrt(max(periods, 1.0))
+    return levels
+
+
+def _stores_below(setting: Setting, i: int) -> IntArray:
+    """Return the stores that stock at warehouse i can come to."""
+    network, W = setting.network, len(setting.network.warehouses)
+    found, left = set(), [i]
+    while left:
+        at = left.pop()
+        for e in np.flatnonzero(network.source == at):
+            j = int(network.target[e])
+            if j >= W:
+                found.add(j - W)
+            else:
+                left.append(j)
+    return np.array(sorted(found), dtype=np.int64)
