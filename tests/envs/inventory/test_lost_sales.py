@@ -147,6 +147,9 @@ def test_states_are_all_that_keep_the_bounds_and_successors_stand_where_they_sho
         line = [*z, s.most[m] + 1]
         assert any(sum(line[-j:]) > levels[j] for j in (1, 2, 3))
         assert s.due[m] == z[0]
+        # the largest x_0 with which every window of (x_0, z) that starts at x_0 keeps its bound
+        most = [x for x in range(7) if all(x + sum(z[: j - 1]) <= levels[j] for j in (1, 2, 3))]
+        assert fronts(s)[m] == max(most)
     wanted = [
         x
         for x in itertools.product(range(7), repeat=3)
@@ -166,6 +169,13 @@ def test_bounds_by_hand():
     assert order_levels(p, 1, 3.0, 1.0).tolist() == [0, 1, 3]
     assert order_levels(p, 1, 3.01, 1.0).tolist() == [0, 2, 3]
     assert order_levels(p, 1, 3.0, 1.0, 0.01).tolist() == [0, 2, 3]
+    # a position leaves room for one unit more than L orders may be
+    assert order_levels(np.array([0.999, 0.001]), 1, 0.1, 1.0).tolist() == [0, 0, 1]
+    # penalties that no sum of probabilities resolves: about the largest demand, not none
+    for law in (Poisson(5.0), Geometric(5.0), Categorical((0.1,) * 10)):
+        levels = order_levels(law.pmf(), 3, 1e30, 1.0)
+        assert levels[1] > 0.5 * len(law.pmf())
+        assert (np.diff(levels) > 0).all()
 
 
 def test_cost_of_a_period_by_hand():
