@@ -442,7 +442,13 @@ def _fixed_cost(
         orders="integer",
         demand=law,
     )
-    return Setting("fixed_cost", network, *_moments(law, 1))
+
+    def reference() -> float:
+        from eluder.envs.inventory._s_S import s_S_optimum
+
+        return s_S_optimum(law, lead_time=lead_time, setup=fixed_cost, penalty=penalty, holding=1.0).cost
+
+    return Setting("fixed_cost", network, *_moments(law, 1), kind="optimum", _reference=reference)
 
 
 def _dual_sourcing(

@@ -7,11 +7,14 @@ import pytest
 from scipy import stats
 
 from eluder.envs.inventory import (
+    DualIndex,
     Geometric,
     Horizon,
     Normal,
     Setting,
+    dual_sourcing_cost,
     order_up_to,
+    s_S_optimum,
     setting,
     setting_names,
     simulate,
@@ -88,6 +91,33 @@ def test_references_are_the_known_numbers(name, options, published):
     digits = len(str(published).split(".")[1])
     error = 3e-4 if name == "serial" else 10.0**-digits
     assert setting(name, **options).reference() == pytest.approx(published, abs=error)
+
+
+def test_the_best_s_S_levels_cost_the_reference():
+    it = setting("fixed_cost")
+    best = s_S_optimum(it.network.demand, lead_time=2, setup=64, penalty=9)
+    policy = order_up_to(it.network, best.S, reorder=best.s)
+    rng = np.random.default_rng(2)
+    run = simulate(it.network, policy, periods=3000, samples=300, warm_up=100, rng=rng)
+    assert best.cost == it.reference()
+    assert abs(run.mean - it.reference()) < 4 * run.standard_error < 0.1
+
+
+@pytest.mark.parametrize("express", [0, 1])
+def test_a_dual_index_costs_what_its_chain_says(express):
+    known = {"lead_times": (3, express), "unit_costs": (1, 4), "penalty": 45, "holding": 5}
+    it = setting("dual_sourcing", **known)
+    low, high = 5 + 2 * express, 13
+    exact = dual_sourcing_cost(it.network.demand, DualIndex(low, high), **known).cost
+
+    def policy(state):
+        x = state.inventory[:, 0]
+        fast = np.maximum(low - x[:, : express + 1].sum(axis=1), 0)
+        return np.stack([np.maximum(high - x.sum(axis=1) - fast, 0), fast], axis=1)
+
+    rng = np.random.default_rng(3)
+    run = simulate(it.network, policy, periods=1500, samples=400, warm_up=200, rng=rng)
+    assert abs(run.mean - exact) < 4 * run.standard_error < 0.3
 
 
 def test_parameters_are_those_of_the_published_runs():

@@ -238,9 +238,15 @@ def test_many_samples_of_their_own_parameters_in_blocks(monkeypatch):
 def test_the_oracle_pays_nothing_once_its_orders_arrive(unmet):
     network = replace(hub(3, demand=Poisson(5.0), unmet=unmet), initial=np.array([3.0, 11.0, 2.0, 0.0]))
     result = simulate(network, JustInTime(), periods=60, samples=20, warm_up=20, rng=np.random.default_rng(6))
-    by_store = result.by_location[:, 1:]
-    np.testing.assert_allclose(by_store, 0, atol=1e-12)
+    np.testing.assert_allclose(result.by_location, 0, atol=1e-12)
     np.testing.assert_allclose(result.fill_rate, 1)
+
+
+def test_the_oracle_uses_what_is_there_first():
+    network = replace(shop(2, unmet="lost"), initial=np.array([23.0]))
+    result = simulate(network, JustInTime(), demand=np.full((1, 12, 1), 5.0), record=True)
+    np.testing.assert_array_equal(result.trajectories.orders[0, :, 0], [0, 0, 2, 5, 5, 5, 5, 5, 5, 5, 0, 0])
+    np.testing.assert_array_equal(result.trajectories.location_cost[0, :, 0], [18, 13, 8, 3] + [0] * 8)
 
 
 def test_the_oracle_earns_what_is_demanded_where_stock_suffices():
