@@ -97,9 +97,8 @@ def wagner_whitin(
     orders = np.zeros(len(d))
     t = 0
     while t < len(d):
-        s = abs(int(following[t]))
-        if following[t] > 0:
-            orders[t] = d[t:s].sum()
+        s = int(following[t])
+        orders[t] = d[t:s].sum()
         t = s
     return LotSizes(orders, plan_cost(orders, d, K, h, c))
 
@@ -112,7 +111,7 @@ def plan_cost(orders: Array, d: Array, K: Array, h: Array, c: Array) -> float:
 
 @kernel
 def _following(d: Array, before: Array, K: Array, a: Array) -> IntArray:
-    """For each period the one before which its order lasts; minus the next one where nothing is ordered."""
+    """For each period the one before which its order lasts; the next one where nothing is ordered."""
     T = d.size
     G = np.zeros(T + 1)
     following = np.zeros(T, dtype=np.int64)
@@ -134,7 +133,7 @@ def _following(d: Array, before: Array, K: Array, a: Array) -> IntArray:
         following[t] = s
         if d[t] == 0.0 and G[t + 1] <= G[t]:
             G[t] = G[t + 1]
-            following[t] = -(t + 1)
+            following[t] = t + 1
         # the new point joins on the left, and those above the line to it go
         while n > 1:
             i, j = hull[n - 2], hull[n - 1]

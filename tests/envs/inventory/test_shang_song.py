@@ -54,6 +54,8 @@ def test_bounds_are_quantiles():
         d.ppf(q) for d, q in zip(total, [9.6 / 10, 9.2 / 9.6, 9.0 / 9.2], strict=True)
     ]
     assert bounds.levels.tolist() == np.floor((bounds.lower + bounds.upper) / 2).tolist()
+    odd = shang_song(Poisson(5.0), lead_times=[2, 3], holding=[1.0, 0.7], penalty=9.0)
+    assert (odd.lower[1], odd.levels[1], odd.upper[1]) == (37, 37, 38)
 
 
 def test_normal_demand_by_hand():
