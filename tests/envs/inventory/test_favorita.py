@@ -111,8 +111,21 @@ def test_dense_puts_stores_side_by_side(folder):
     assert set(by_number.item.tolist()) == keep
 
 
-def record_of(weeks):
-    first = np.datetime64("2013-01-01")
+def test_a_return_is_no_first_sale(tmp_path):
+    (tmp_path / "items.csv").write_text("item_nbr,perishable\n1,0\n2,0\n")
+    (tmp_path / "stores.csv").write_text("store_nbr,city\n5,Quito\n")
+    lines = [
+        f"{t},2013-01-{1 + 7 * t:02d},5,{i},{-3 if (i, t) == (1, 0) else 2}" for i in (1, 2) for t in range(4)
+    ]
+    (tmp_path / "train.csv").write_text("id,date,store_nbr,item_nbr,unit_sales\n" + "\n".join(lines) + "\n")
+    options = {"end": "2013-01-29", "clip": False}
+    np.testing.assert_array_equal(read_favorita(tmp_path, first_sale=1, **options).item, [2])
+    both = read_favorita(tmp_path, first_sale=2, **options)
+    np.testing.assert_array_equal(both.sales[:, :, 0], [[-3, 2, 2, 2], [2, 2, 2, 2]])
+
+
+def record_of(weeks, first="2013-01-01"):
+    first = np.datetime64(first)
     return WeeklySales(
         np.arange(float(weeks)).reshape(1, weeks, 1),
         np.array([1]),
@@ -158,6 +171,10 @@ def test_calendar():
             day.day,
         )
     assert features["christmas"].sum() == 3
+    tuesdays = record_of(5, "2012-12-04").calendar()["christmas"]
+    np.testing.assert_array_equal(tuesdays, [0, 0, 0, 1, 0])
+    mondays = record_of(4, "2012-12-12").calendar()["christmas"]
+    np.testing.assert_array_equal(mondays, [0, 1, 0, 0])
 
 
 def test_sales_are_simulated(folder):

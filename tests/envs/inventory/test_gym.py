@@ -95,6 +95,16 @@ def test_an_episode_is_the_simulation():
     assert seen == {0, 1}
 
 
+def test_recorded_demand_starts_anywhere():
+    env = inventory_env("favorita", sales=SALES, periods=39)
+    seen = set()
+    for seed in range(80):
+        env.reset(seed=seed)
+        d = env.step(np.zeros(3))[4]["demand"]
+        seen |= {(b, t) for b in range(5) for t in (0, 1) if (d == SALES[b, t]).all()}
+    assert seen == {(b, t) for b in range(5) for t in (0, 1)}
+
+
 def test_same_seed_same_episode():
     def play(seed):
         env = inventory_env("one_warehouse", stores=3)
