@@ -148,6 +148,10 @@ def test_base_stock_with_backlog_is_the_newsvendor():
     cost = p @ (np.maximum(level - d, 0) + 4.0 * np.maximum(d - level, 0))
     assert done.cost == pytest.approx(cost, abs=1e-7)
     assert done.ordered == pytest.approx(2.0)
+    # on hand is the level less the demand of the lead time; what waits already is not served from stock
+    (before, w), (k, q) = naive.laws(Poisson(4.0)), naive.laws(Poisson(2.0))
+    served = np.minimum(np.maximum(level - before, 0)[:, None], k)
+    assert done.fill_rate == pytest.approx(w @ served @ q / 2.0, abs=1e-9)
 
 
 def test_certain_demand_cycles():
