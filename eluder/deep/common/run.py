@@ -13,7 +13,6 @@ parameter::
 """
 
 import dataclasses
-import json
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -264,5 +263,4 @@ def _about(agent: str, env: EnvLike, config: Any) -> dict[str, Any]:
         if isinstance(env, str)
         else f"{getattr(env, '__module__', '?')}:{getattr(env, '__qualname__', '?')}"
     )
-    plain = json.loads(json.dumps(dataclasses.asdict(config)))
-    return {"agent": agent, "env": name, "config": plain}
+    return {"agent": agent, "env": name, "config": dataclasses.asdict(config)}

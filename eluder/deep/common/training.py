@@ -146,8 +146,8 @@ class Training:
         self.holders: dict[str, Stateful] = {}
         self.metrics: dict[str, Tensor] = {}  # name: shape (N,); the newest values
         self.evaluations: list[tuple[int, Array]] = []
-        self.about = {**about, "seeds": self.seeds}
-        self.about |= {"steps": self.steps, "device": device, "schedule": dataclasses.asdict(schedule)}
+        self.about = {**about, "seeds": self.seeds, "steps": self.steps, "device": device}
+        self.about = json.loads(json.dumps({**self.about, "schedule": dataclasses.asdict(schedule)}))
         self.resumed = self._held(resume)
         self.log = Log(self.out, self.seeds, tensorboard=schedule.tensorboard)
         self._stack = contextlib.ExitStack()

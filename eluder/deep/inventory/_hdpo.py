@@ -26,6 +26,7 @@ Deviations from the paper:
 - A path's gradient stops where the path began.
 """
 
+import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
@@ -48,12 +49,16 @@ from eluder.deep.inventory._draws import drawer
 from eluder.deep.inventory._evaluate import exact_cost, simulated_cost
 from eluder.deep.inventory._policies import MLPPolicy, Policy
 from eluder.deep.inventory._problem import Problem, Seen
-from eluder.envs.inventory import Setting
+from eluder.envs.inventory import MultivariateNormal, Setting
 
 __all__ = ["HDPOConfig", "hdpo"]
 
 DEMAND, PATHS = 1000, 2000  # streams of random numbers
 START = 4839  # seed of first states
+ARRAYS = (
+    "holding", "penalty", "initial", "holds", "source", "target", "lead_time", "unit_cost", "fixed_cost",
+    "capacity",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -264,7 +269,7 @@ def hdpo(
     if setting.network.demand is None:
         raise ValueError(f"setting {setting.name} has no law of demand to draw paths from")
     named = {"policy": type(policy).__name__, **(asdict(policy) if is_dataclass(policy) else {})}
-    about = {"agent": "hdpo", "env": setting.name, "config": {**asdict(config), "policy": named}}
+    about = {"agent": "hdpo", "env": identity(setting), "config": {**asdict(config), "policy": named}}
     with Training(about, steps, seeds, device, out, resume, schedule) as run:
         problem = Problem(setting, run.device)
         parameters = policy.init(problem, run.keys)
@@ -293,6 +298,19 @@ def hdpo(
             if save:
                 run.save(u + 1)
         return _result(run, policy, problem, average)
+
+
+def identity(setting: Setting) -> str:
+    """Return the name of a setting and a digest of its network: a folder goes on with no other."""
+    network, digest = setting.network, hashlib.sha256()
+    law = network.demand
+    numbers = [getattr(network, name) for name in ARRAYS] + [setting.mean, setting.sd]
+    numbers += [law.covariance] if isinstance(law, MultivariateNormal) else []
+    for x in numbers:
+        digest.update(np.ascontiguousarray(x, dtype=np.float64).tobytes())
+    words = (network.unmet, network.objective, network.orders, type(law).__name__)
+    digest.update(" ".join(words).encode())
+    return f"{setting.name} {digest.hexdigest()[:16]}"
 
 
 def _result(run: Training, policy: Policy, problem: Problem, average: Parameters) -> TrainResult:

@@ -7,7 +7,7 @@ differentiable. What a warehouse does not have, the simulator shares out in prop
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -21,6 +21,7 @@ __all__ = ["LevelPolicy", "MLPPolicy", "Policy"]
 ACTIVATIONS = {"elu": torch.nn.functional.elu, "relu": torch.relu, "tanh": torch.tanh}
 
 
+@runtime_checkable
 class Policy(Protocol):
     """What `hdpo` trains."""
 

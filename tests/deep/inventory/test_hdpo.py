@@ -1,0 +1,356 @@
+"""HDPO: one update by hand, the gradient against differences, levels and scales, exact costs, whole runs."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from eluder.deep.common.checkpoint import load_checkpoint
+from eluder.deep.common.networks import mlp
+from eluder.deep.common.random import seed_keys
+from eluder.deep.common.training import Schedule
+from eluder.deep.inventory import (
+    HDPOConfig,
+    LevelPolicy,
+    MLPPolicy,
+    Outcome,
+    Policy,
+    PolicyCost,
+    Problem,
+    Seen,
+    exact_cost,
+    hdpo,
+    heuristic_levels,
+    simulated_cost,
+)
+from eluder.deep.inventory._hdpo import Paths, make_update, path_cost, step_size
+from eluder.envs.inventory import (
+    BaseStock,
+    Poisson,
+    initial_inventory,
+    newsvendor,
+    order_up_to,
+    setting,
+    setting_names,
+    shang_song,
+    simulate,
+    step,
+    store_policy_cost,
+)
+
+LOST = setting("lost_sales", lead_time=2, penalty=4)
+POLICIES = [MLPPolicy(hidden=(5,)), LevelPolicy(hidden=(5, 4))]
+
+
+def shifted(policy, problem, N=2, seed=0):
+    """Parameters that are not the first ones."""
+    parameters = policy.init(problem, seed_keys(range(seed, seed + N)))
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        parameters.flat.add_(0.2 * torch.randn(parameters.flat.shape, generator=generator))
+    return parameters
+
+
+def naive_orders(policy, p, network, means, inventory):
+    """Orders of one sample, written from the docstrings of the policies; lists of lists of floats."""
+    W, M = len(network.warehouses), network.num_locations
+    lead = [
+        max(network.lead_time[e] for e in range(network.num_edges) if network.target[e] == i)
+        for i in range(M)
+    ]
+    below = {i: {i} for i in range(M)}
+    for _ in range(M):
+        for a, b in zip(network.source, network.target):
+            if a >= 0:
+                below[a] |= below[b]
+    sources = [sum(int(t == i) for t in network.target) for i in range(M)]
+    through = [0.0] * W + list(means)
+    for i in reversed(network.upstream_first().tolist()):
+        for a, b in zip(network.source, network.target):
+            if a == i:
+                through[i] += through[b] / sources[b]
+    x = np.concatenate([inventory[i, : max(lead[i], 1)] for i in range(M)]) / np.mean(means)
+    i = 0
+    while f"w{i}" in p:
+        if i:
+            x = np.where(x > 0, x, np.expm1(x))
+        x = x @ p[f"w{i}"] + p[f"b{i}"][0]
+        i += 1
+    if isinstance(policy, MLPPolicy):
+        return [through[t] / sources[t] * max(0.0, 1 + x[e]) for e, t in enumerate(network.target)]
+    want = []
+    for i in range(M):
+        position = sum(inventory[j].sum() for j in (below[i] if policy.echelon else {i}))
+        want.append(max(0.0, through[i] * (p["base"][0, i] + x[i]) - position))
+    return [want[t] / sources[t] for t in network.target]
+
+
+@pytest.mark.parametrize("name", ["lost_sales", "serial", "one_warehouse", "many_warehouses"])
+@pytest.mark.parametrize("policy", [*POLICIES, LevelPolicy(hidden=(5,), echelon=False)], ids=str)
+def test_orders_are_those_of_the_docstring(policy, name):
+    problem = Problem(setting(name), dtype=torch.float64)
+    assert isinstance(policy, Policy)
+    parameters = {k: x.double() for k, x in shifted(policy, problem).state().items()}
+    rng = np.random.default_rng(1)
+    s = problem.simulator
+    x = rng.uniform(0, 9, (2, 3, s.M, s.L))
+    found = policy.orders(parameters, problem, Seen(torch.as_tensor(x)))
+    for n, b in np.ndindex(2, 3):
+        p = {k: y[n].numpy() for k, y in parameters.items()}
+        wanted = naive_orders(policy, p, s.network, problem.setting.mean, x[n, b])
+        np.testing.assert_allclose(found[n, b], wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [n for n in setting_names() if n != "favorita"])
+def test_the_first_levels_are_those_of_a_heuristic(name):
+    """At first the policy of levels is the heuristic: the same cost in the simulator of the definition."""
+    given = setting(name)
+    levels = heuristic_levels(given)
+    if name == "serial":
+        bounds = shang_song(
+            given.network.demand, lead_times=[4, 3, 4, 2], holding=[1, 0.5, 0.2, 0.1], penalty=9
+        )
+        np.testing.assert_allclose(levels, bounds.levels[::-1])
+    if name == "backlogged":
+        wanted = newsvendor(given.network.demand, penalty=9, periods=5).level
+        assert levels[0] == pytest.approx(wanted, abs=0.05)
+    problem, policy = Problem(given), LevelPolicy(hidden=(4,))
+    parameters = policy.init(problem, seed_keys([0]))
+    rule = order_up_to(given.network, levels, share=problem.share.numpy(), echelon=True)
+    rng = np.random.default_rng(0)
+    demand = given.network.demand.sample(rng, (20, 15, problem.simulator.n))
+    first = given.first_inventory(20, rng=rng)
+    ours = simulate(
+        given.network,
+        lambda seen: policy.orders(
+            parameters, problem, Seen(torch.as_tensor(seen.inventory[None], dtype=torch.float32))
+        )[0].detach(),
+        demand=demand,
+        inventory=first,
+    )
+    theirs = simulate(given.network, rule, demand=demand, inventory=first)
+    np.testing.assert_allclose(ours.cost, theirs.cost, rtol=1e-4)
+
+
+def test_step_sizes_by_hand():
+    config = HDPOConfig(lr=0.1, warm_up=0.1)
+    assert step_size(config, 0, 100) == pytest.approx(0.1 / 11)
+    assert step_size(config, 9, 100) == pytest.approx(0.1 * 10 / 11)
+    assert step_size(config, 10, 100) == pytest.approx(0.1)
+    assert step_size(config, 55, 100) == pytest.approx(0.05)
+    assert step_size(config, 99, 100) == pytest.approx(0.05 * (1 + math.cos(math.pi * 89 / 90)))
+    assert step_size(HDPOConfig(lr=0.1, warm_up=0.0), 0, 100) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("name", ["lost_sales", "serial"])
+def test_costs_of_paths_are_those_of_the_definition(name):
+    given = setting(name)
+    problem, policy = Problem(given, dtype=torch.float64), LevelPolicy(hidden=(4,))
+    parameters = {k: x.double() for k, x in shifted(policy, problem).state().items()}
+    rng = np.random.default_rng(2)
+    demand = rng.uniform(0, 10, (2, 6, 3, 1))
+    x = np.stack([initial_inventory(given.network, 3)] * 2)
+    cost, end = path_cost(policy, parameters, problem, torch.as_tensor(x), torch.as_tensor(demand))
+    free = replace(given.network, orders="continuous")
+    for n in range(2):
+        p = {k: y[n : n + 1] for k, y in parameters.items()}
+        state, total = x[n], 0.0
+        for t in range(6):
+            q = policy.orders(p, problem, Seen(torch.as_tensor(state)[None]))[0].numpy()
+            period = step(free, state, q, demand[n, t])
+            state, total = period.inventory, total + period.cost
+        np.testing.assert_allclose(cost[n], total / 6, rtol=1e-9)
+        np.testing.assert_allclose(end[n], state, atol=1e-9)
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=str)
+def test_the_gradient_is_that_of_differences(policy):
+    given = setting("one_warehouse", stores=3)
+    problem = Problem(given, dtype=torch.float64)
+    first = {k: x.double() for k, x in shifted(policy, problem, N=1).state().items()}
+    rng = np.random.default_rng(3)
+    demand = torch.as_tensor(given.network.demand.sample(rng, (1, 8, 4, 3)))
+    x = torch.as_tensor(given.first_inventory(4, rng=rng))[None]
+
+    def loss(values):
+        return path_cost(policy, values, problem, x, demand)[0].mean()
+
+    leaves = {k: y.clone().requires_grad_() for k, y in first.items()}
+    grads = dict(zip(leaves, torch.autograd.grad(loss(leaves), list(leaves.values()))))
+    for _ in range(4):
+        way = {k: torch.as_tensor(rng.normal(size=y.shape)) for k, y in first.items()}
+        ends = [loss({k: y + e * way[k] for k, y in first.items()}).item() for e in (1e-6, -1e-6)]
+        slope = sum((grads[k] * way[k]).sum().item() for k in first)
+        assert slope == pytest.approx((ends[0] - ends[1]) / 2e-6, rel=1e-4, abs=1e-7)
+
+
+def test_one_update_is_the_gradient_cut_and_adam():
+    config = HDPOConfig(batch_size=16, periods=5, lr=0.01, max_grad_norm=0.05)
+    problem, policy = Problem(LOST), LevelPolicy(hidden=(4,))
+    keys = seed_keys([3, 4])
+    parameters, paths = shifted(policy, problem), Paths(config, problem, keys)
+    x, demand = paths.next(7)
+    assert demand.shape == (2, 5, 16, 1)
+    leaves = {k: y.detach().clone().requires_grad_() for k, y in parameters.tensors.items()}
+    cost, end = path_cost(policy, leaves, problem, x.clone(), demand)
+    cost.mean(dim=1).sum().backward()
+    update, _ = make_update(config, policy, problem, parameters, 100)
+    metrics = update(paths, 7)
+    torch.testing.assert_close(paths.x, end.detach())
+    assert not torch.equal(paths.next(8)[1], demand)
+    for n in range(2):
+        norm = math.sqrt(sum(float(y.grad[n].square().sum()) for y in leaves.values()))
+        assert metrics["grad_norm"][n].item() == pytest.approx(norm, rel=1e-4)
+        assert metrics["loss"][n].item() == pytest.approx(cost[n].mean().item(), rel=1e-5)
+        for k, y in leaves.items():
+            g = y.grad[n] * min(1.0, 0.05 / (norm + 1e-6))
+            wanted = y[n].detach() - step_size(config, 7, 100) * g / (g.abs() + 1e-8)
+            torch.testing.assert_close(parameters[k][n].detach(), wanted, rtol=1e-3, atol=1e-5)
+
+
+def test_a_fixed_number_of_paths_is_used_again():
+    config = HDPOConfig(batch_size=3, periods=5, persistent=False, scenarios=6)
+    paths = Paths(config, Problem(LOST), seed_keys([0, 1]))
+    held = {tuple(paths.demand[:, k, 0].tolist()): paths.x[0, k] for k in range(6)}
+    for u in range(20):
+        x, demand = paths.next(u)
+        assert demand.shape == (2, 5, 3, 1)
+        for n, b in np.ndindex(2, 3):
+            torch.testing.assert_close(x[n, b], held[tuple(demand[n, :, b, 0].tolist())])
+    paths.keep(torch.full_like(paths.x, 99.0))
+    assert paths.x.max() < 99
+
+
+def test_exact_costs_are_those_of_the_chain():
+    """Of a rounded policy of levels: base stock, and what a perceptron makes of it, by simulation."""
+    problem, policy = Problem(LOST), LevelPolicy(hidden=(4,))
+    parameters = policy.init(problem, seed_keys([0, 1]))
+    with torch.no_grad():
+        parameters["base"].copy_(torch.tensor([[[16 / 5.0]], [[14 / 5.0]]]))
+    costs = exact_cost(policy, parameters.tensors, problem)
+    for found, level in zip(costs, (16, 14)):
+        wanted = store_policy_cost(BaseStock(level), Poisson(5.0), lead_time=2, penalty=4)
+        assert isinstance(found, PolicyCost)
+        assert found.cost == pytest.approx(wanted, abs=1e-9)
+        assert found.error < 1e-6
+    changed = shifted(policy, problem)
+    exact = exact_cost(policy, changed.tensors, problem)
+    by_paths = simulated_cost(policy, changed.tensors, problem, samples=4000, periods=200, warm_up=50)
+    for a, b in zip(exact, by_paths):
+        assert a.cost == pytest.approx(b.cost, abs=4 * b.error)
+
+
+def test_costs_that_have_no_chain():
+    for name in ("serial", "one_warehouse", "backlogged"):
+        problem = Problem(setting(name))
+        assert exact_cost(MLPPolicy(), MLPPolicy().init(problem, seed_keys([0])).tensors, problem) is None
+
+
+def test_exact_cost_of_two_suppliers():
+    """Base stock along the express lane alone is a newsvendor with a unit cost."""
+    given = setting("dual_sourcing")
+    problem = Problem(given)
+
+    class Express:
+        def init(self, problem, keys):
+            return LevelPolicy(hidden=(2,)).init(problem, keys)
+
+        def orders(self, parameters, problem, seen):
+            q = torch.relu(4.0 - seen.inventory.sum(dim=(-2, -1)))
+            return torch.stack([torch.zeros_like(q), q], dim=-1)
+
+    (found,) = exact_cost(Express(), Express().init(problem, seed_keys([0])).tensors, problem)
+    assert found.cost == pytest.approx(5 * 2.0 + 5 * 2.0)  # holding 5 (4 - D), express units 5 each, mean 2
+    (by_paths,) = simulated_cost(Express(), Express().init(problem, seed_keys([0])).tensors, problem)
+    assert found.cost == pytest.approx(by_paths.cost, abs=4 * by_paths.error)
+
+
+SMALL = HDPOConfig(batch_size=32, periods=8, samples=64, eval_periods=20, eval_warm_up=10)
+
+
+def test_learns_the_lost_sales_optimum():
+    """From the level of a newsvendor, 10 % above the optimum, to half a per cent in 60 updates."""
+    given = setting("lost_sales", lead_time=1, penalty=4)
+    config = HDPOConfig(batch_size=128, periods=20)
+    result = hdpo(given, 60, policy=LevelPolicy(), config=config, seeds=(0, 1))
+    assert result.gap.shape == (2,)
+    assert (result.gap > -1e-9).all()
+    assert result.gap.max() < 5e-3
+    assert -result.returns[-1, 0, 0] == pytest.approx(given.reference() * (1 + result.gap[0]))
+    q = result.policy(np.array([[[[0.0]], [[30.0]]]] * 2))
+    assert q.shape == (2, 2, 1)
+    assert (q[:, 0] > 5).all()
+    assert (q[:, 1] == 0).all()
+
+
+def test_each_seed_is_trained_as_alone():
+    two = hdpo(setting("serial", locations=3), 12, config=SMALL, seeds=(3, 5))
+    alone = hdpo(setting("serial", locations=3), 12, config=SMALL, seeds=(5,))
+    for name, x in alone.parameters.items():
+        np.testing.assert_allclose(two.parameters[name][1], x[0], rtol=1e-3, atol=1e-5, err_msg=name)
+    assert two.returns[-1, 1, 0] == pytest.approx(alone.returns[-1, 0, 0], rel=1e-4)
+
+
+@pytest.mark.parametrize("persistent", [True, False])
+def test_a_resumed_run_is_the_run_that_never_stopped(tmp_path, persistent):
+    config = replace(SMALL, persistent=persistent, scenarios=None if persistent else 50)
+    schedule = Schedule(evaluate_every=6, log_every=4, save_every=5)
+
+    def train(out, steps, resume=False, stop=None):
+        given = setting("one_warehouse", stores=2)
+        run = {"config": config, "seeds": (1, 2), "schedule": schedule}
+        return hdpo(given, steps, policy=LevelPolicy(hidden=(8,)), out=tmp_path / out, resume=resume, **run)
+
+    whole = train("whole", 14)
+    assert whole.gap is None
+    assert whole.steps.tolist() == [6, 12, 14]
+    again = train("whole", 14, resume=True)
+    np.testing.assert_array_equal(again.returns, whole.returns)
+    # a run whose later checkpoints are gone goes on from the one before
+    last = sorted((tmp_path / "whole" / "checkpoints").iterdir())[-1]
+    for file in last.iterdir():
+        file.unlink()
+    last.rmdir()
+    parts = train("whole", 14, resume=True)
+    np.testing.assert_array_equal(parts.returns, whole.returns)
+    for name, x in whole.parameters.items():
+        np.testing.assert_array_equal(x, parts.parameters[name])
+    assert load_checkpoint(tmp_path / "whole" / "checkpoints")[1]["step"] == 14
+
+
+def test_the_same_seed_is_the_same_run():
+    first, second = (hdpo(LOST, 8, config=SMALL, seeds=(7,)) for _ in range(2))
+    for name, x in first.parameters.items():
+        np.testing.assert_array_equal(x, second.parameters[name])
+
+
+def test_outcomes_have_their_fields():
+    problem = Problem(LOST)
+    outcome = problem.simulator.step(torch.ones(1, 1, 1, 2), torch.ones(1, 1, 1), torch.full((1, 1, 1), 3.0))
+    assert isinstance(outcome, Outcome)
+    assert outcome.short.item() == 2.0
+
+
+def test_bad_input():
+    for name, x in [
+        ("batch_size", 0), ("periods", 0), ("lr", math.nan), ("warm_up", 2.0), ("max_grad_norm", 0.0),
+        ("average", 0.0), ("samples", 0), ("eval_warm_up", 100), ("scenarios", 0),
+    ]:  # fmt: skip
+        with pytest.raises(ValueError, match=f"{name} must be"):
+            HDPOConfig(**{name: x})
+    with pytest.raises(ValueError, match="scenarios needs persistent=False"):
+        HDPOConfig(scenarios=10)
+    with pytest.raises(ValueError, match=r"hidden\[0\] must be"):
+        MLPPolicy(hidden=(0,))
+    with pytest.raises(ValueError, match="activation must be one of"):
+        LevelPolicy(activation="step")
+    recorded = setting("favorita", sales=np.ones((2, 60, 1)))
+    with pytest.raises(ValueError, match="setting favorita has no law of demand"):
+        hdpo(recorded, 5)
+    problem = Problem(LOST)
+    parameters = MLPPolicy().init(problem, seed_keys([0]))
+    with pytest.raises(ValueError, match="warm_up must be"):
+        simulated_cost(MLPPolicy(), parameters.tensors, problem, periods=5, warm_up=5)
+    assert mlp(parameters, torch.zeros(1, 1, 2), torch.relu).shape == (1, 1, 1)
