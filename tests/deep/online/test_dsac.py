@@ -141,7 +141,8 @@ def naive_critic_gradient(module, config, nets, b, keys, u, A):
             if t2:
                 average = 0.995 * nets.averages["sigma"][n, i] + 0.005 * s.mean()
                 omega = 0.995 * nets.averages["variance"][n, i] + 0.005 * (s**2).mean()
-                C = torch.minimum(torch.maximum(y_z, q - 3 * average), q + 3 * average)
+                width = config.xi * average
+                C = torch.minimum(torch.maximum(y_z, q - width), q + width)
                 each = -(y_q - q) / (s**2 + 0.1) * Q - ((C - q) ** 2 - s**2) / (s**3 + 0.1) * sigma
                 total = total + (omega + 0.1) * each.mean()
             else:
@@ -154,11 +155,14 @@ def naive_critic_gradient(module, config, nets, b, keys, u, A):
     return torch.cat([leaf.grad.reshape(-1) for leaf in nets.critic.tensors.values()])
 
 
-@pytest.mark.parametrize("name", ["dsac", "dsac_t"])
-def test_one_update_against_the_pseudo_code(name):
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("dsac", {"bound": 0.7}), ("dsac", {}), ("dsac_t", {}), ("dsac_t", {"xi": 30.0})],
+    ids=str,
+)
+def test_one_update_against_the_pseudo_code(name, options):
     module, _, make, _ = AGENTS[name]
     size = {"hidden": (16,), "batch_size": 20}
-    options = {"bound": 0.7} if name == "dsac" else {}
     used, _ = updated(module, make(**size, lr_critic=1e-2, tau=0.5), range(2))
     keys, b = seed_keys(range(2)), batch(2, 20, 5, 2, torch.Generator().manual_seed(9))
     config = make(**size, **options)
