@@ -217,18 +217,21 @@ def test_blocks_change_nothing(monkeypatch):
 
 def test_many_samples_of_their_own_parameters_in_blocks(monkeypatch):
     rng = np.random.default_rng(5)
-    network = random_network(rng, batch=9, orders="continuous")
-    lead_time = rng.integers(1, 3, (9, network.num_edges))
+    B = 150
+    network = random_network(rng, batch=B, orders="continuous", objective="cost")
+    M, n, E = network.num_locations, len(network.stores), network.num_edges
+    lead_time = rng.integers(1, 3, (B, E))
     lead_time[8] = 6
-    network = replace(network, lead_time=lead_time)
-    d = rng.uniform(0, 9, (9, 20, len(network.stores)))
+    costs = {"holding": rng.uniform(0, 2, (B, M)), "penalty": rng.uniform(0, 2, (B, n))}
+    network = replace(network, lead_time=lead_time, unit_cost=rng.uniform(0, 2, (B, E)), **costs)
+    d = rng.uniform(0, 9, (B, 20, n))
     policy = order_up_to(network, 20)
     whole = simulate(network, policy, demand=d)
-    monkeypatch.setitem(simulate.__globals__, "BLOCK", 4 * d[0].size)
+    monkeypatch.setitem(simulate.__globals__, "BLOCK", 70 * d[0].size)
     np.testing.assert_array_equal(simulate(network, policy, demand=d).cost, whole.cost)
     slow = simulate(network, policy, demand=d, record=True)
     np.testing.assert_allclose(slow.cost, whole.cost)
-    assert slow.trajectories.inventory.shape[0] == 9
+    assert slow.trajectories.inventory.shape[0] == B
 
 
 # --- the oracle ---
@@ -243,8 +246,14 @@ def test_the_oracle_pays_nothing_once_its_orders_arrive(unmet):
 
 
 def test_the_oracle_uses_what_is_there_first():
-    network = replace(shop(2, unmet="lost"), initial=np.array([23.0]))
-    result = simulate(network, JustInTime(), demand=np.full((1, 12, 1), 5.0), record=True)
+    network = Network.build(
+        supplier("s"),
+        store("m", holding=1, penalty=4, initial=23),
+        store("far", holding=1, penalty=4),
+        edge("s", "m", lead_time=2),
+        edge("s", "far", lead_time=5),
+    )
+    result = simulate(network, JustInTime(), demand=np.full((1, 12, 2), 5.0), record=True)
     np.testing.assert_array_equal(result.trajectories.orders[0, :, 0], [0, 0, 2, 5, 5, 5, 5, 5, 5, 5, 0, 0])
     np.testing.assert_array_equal(result.trajectories.location_cost[0, :, 0], [18, 13, 8, 3] + [0] * 8)
 
