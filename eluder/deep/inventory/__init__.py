@@ -5,9 +5,17 @@ from eluder.deep.inventory._evaluate import PolicyCost, exact_cost, simulated_co
 from eluder.deep.inventory._hdpo import HDPOConfig, hdpo
 from eluder.deep.inventory._policies import LevelPolicy, MLPPolicy, Policy
 from eluder.deep.inventory._problem import Problem, Seen, heuristic_levels
+from eluder.deep.inventory._score_function import (
+    GradientNoise,
+    ReinforceConfig,
+    gradient_noise,
+    reinforce,
+)
+from eluder.deep.inventory._shared_level import SharedLevelPolicy
 from eluder.deep.inventory._simulator import Outcome, Simulator
 
 __all__ = [
+    "GradientNoise",
     "HDPOConfig",
     "LevelPolicy",
     "MLPPolicy",
@@ -15,11 +23,15 @@ __all__ = [
     "Policy",
     "PolicyCost",
     "Problem",
+    "ReinforceConfig",
     "Seen",
+    "SharedLevelPolicy",
     "Simulator",
     "drawer",
     "exact_cost",
+    "gradient_noise",
     "hdpo",
     "heuristic_levels",
+    "reinforce",
     "simulated_cost",
 ]
