@@ -100,13 +100,15 @@ class InstanceEnv(TabularEnv):
 
 
 def register() -> None:
-    """Register ``eluder/<name>-v0`` for every instance, and ``eluder/InventoryNetwork-v0``."""
+    """Register ``eluder/<name>-v0`` for every instance, and the ids of networks and fisheries."""
     if "eluder/InventoryNetwork-v0" not in gymnasium.registry:
         gymnasium.register(
             "eluder/InventoryNetwork-v0",
             "eluder.envs.inventory._gym:InventoryEnv",
             kwargs={"problem": "one_warehouse"},
         )
+    if "eluder/Fishery-v0" not in gymnasium.registry:
+        gymnasium.register("eluder/Fishery-v0", "eluder.envs.fishery._gym:FisheryEnv", kwargs={"model": 3})
     for name in INSTANCES:
         if f"eluder/{name}-v0" not in gymnasium.registry:
             gymnasium.register(
