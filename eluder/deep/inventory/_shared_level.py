@@ -1,0 +1,194 @@
+"""Order-up-to levels by one small network for all stores and one for all warehouses.
+
+Alvo, Russo, Kanoria & Lee (2023), Deep reinforcement learning for inventory networks: toward reliable policy
+optimization, arXiv:2306.11246: weights that stores share, and contexts that sum up the rest of the network.
+Federgruen & Zipkin (1984), Approximations of dynamic, multilocation production and inventory problems,
+Management Science 30: shortages shared out so that all are equally likely to run out.
+
+Location i has the echelon position z[i]. With the levels S of a heuristic, and what its sources have and are
+asked for as context::
+
+    below[w]   <- inventory of the targets of w, averaged by what passes
+    spare[w]   <- on hand of w - sum over targets of their share of relu(S - z)
+    context[i] <- average over the sources of i of (inventory, below, spare)
+    out[i]     <- f(inventory[i], S[i] - z[i], context[i], costs, demand, lead time)          stores
+               <- g(the same, below[i], spare[i])                                           warehouses
+    gap[i]     <- S[i] + unit[i] out[i, 0] - z[i];     width[i] <- spread[i] exp(tanh(out[i, 1]))
+    share[e]   <- softmax over the edges into a location of k(edge, source, target)
+    u[w]       <- (sum_e share[e] relu(gap) - on hand) / sum_e share[e] width, over targets with gap > 0
+    q[e]       <- share[e] relu(gap - c max(u, 0) width)
+
+A warehouse that cannot hold has u of either sign, with the gaps themselves. The last layers of f, g and k
+start at zero and c at one: the first policy is the heuristic with balanced allocation, and shares are equal.
+
+Guarantee: none. The tests hold the orders against a plain loop over locations and edges.
+
+Deviations from the paper:
+- Outputs are levels, not orders, and start at a heuristic.
+- The context is a handful of averages per warehouse, not the output of a network over all inventories.
+- The balance is one step, not repeated until no target is left with a negative shipment; what orders exceed
+  stock by then, the simulator shares out in proportion.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from eluder.deep.common.networks import Parameters, init_mlp, mlp, mlp_shapes
+from eluder.deep.inventory._graph import NUM_EDGE, NUM_LOCATION, Graph, graph_of
+from eluder.deep.inventory._policies import ACTIVATIONS, _check
+from eluder.deep.inventory._problem import Problem, Seen
+
+__all__ = ["SharedLevelPolicy"]
+
+SMALL = 1e-6  # units
+STEEPEST = 8.0  # largest difference of scores of two sources
+
+
+@dataclass(frozen=True)
+class SharedLevelPolicy:
+    """Order up to levels of networks that all stores, and all warehouses, share.
+
+    The parameters do not depend on the number of stores: those trained on one network work on any other with
+    the same longest lead time, if both have warehouses or neither has, and locations with several sources.
+
+    Attributes
+    ----------
+    hidden : tuple of int
+        Units of the hidden layers.
+    activation : {"elu", "relu", "tanh"}
+        Between layers.
+
+    Examples
+    --------
+    >>> from eluder.deep.common.random import seed_keys
+    >>> from eluder.envs.inventory import setting
+    >>> policy, keys = SharedLevelPolicy(), seed_keys([0])
+    >>> few, many = (policy.init(Problem(setting("one_warehouse", stores=n)), keys) for n in (50, 500))
+    >>> few.flat.shape == many.flat.shape
+    True
+    """
+
+    hidden: tuple[int, ...] = (32, 32)
+    activation: str = "relu"
+
+    def __post_init__(self) -> None:
+        _check(self.hidden, self.activation)
+
+    def init(self, problem: Problem, keys: Tensor) -> Parameters:
+        """Draw the parameters; the last layers are zero."""
+        graph, L = graph_of(problem), problem.simulator.L
+        own = L + 1 + NUM_LOCATION
+        context = 2 * L + 1 if graph.W else 0
+        shapes = mlp_shapes((own + context, *self.hidden, 2), name="store_")
+        if graph.W:
+            shapes |= mlp_shapes((own + 2 * context - L, *self.hidden, 2), name="warehouse_")
+            shapes |= {"balance": (1, 1)}
+        if len(graph.choices):
+            sizes = (NUM_EDGE + context + 2 * NUM_LOCATION + L + 1, *self.hidden, 1)
+            shapes |= mlp_shapes(sizes, name="edge_")
+        parameters = Parameters(shapes, len(keys), keys.device, problem.mean.dtype)
+        init_mlp(parameters, keys)
+        last = len(self.hidden)
+        with torch.no_grad():
+            for name, leaf in parameters.tensors.items():
+                if name.endswith((f"w{last}", f"b{last}")):
+                    leaf.zero_()
+            if graph.W:
+                parameters["balance"].fill_(1.0)
+        return parameters
+
+    def orders(self, parameters: Mapping[str, Tensor], problem: Problem, seen: Seen) -> Tensor:
+        """Return the orders (N, B, E)."""
+        g, W = graph_of(problem), problem.simulator.W
+        act = ACTIVATIONS[self.activation]
+        x = seen.inventory.transpose(1, 2) / g.unit[..., None]
+
+        # positions, and what the levels of the heuristic would ask for
+        z = x.sum(dim=-1) * g.unit
+        if W:
+            z = torch.cat([g.reach @ z, z[:, W:]], dim=1)
+        gap = (g.base - z) / g.unit
+        context = _contexts(g, x, gap) if W else x[..., :0]
+
+        # levels
+        own = [x, gap[..., None], g.location.expand(*gap.shape, -1)]
+        if W:
+            over = _blocks(g.into, context)
+            inputs = torch.cat([*(y[:, :W] for y in own), over[:, :W], context[..., g.L :]], dim=-1)
+            above = _shared(parameters, inputs, act, "warehouse_")
+            inputs = torch.cat([*(y[:, W:] for y in own), over[:, W:]], dim=-1)
+            out = torch.cat([above, _shared(parameters, inputs, act, "store_")], dim=1)
+        else:
+            out = _shared(parameters, torch.cat(own, dim=-1), act, "store_")
+        wanted = g.unit * (gap + out[..., 0])
+        share = g.share
+        if len(g.choices):
+            share = _shares(g, parameters, own, context, act)
+        if not W:
+            return _ahead(share * torch.relu(wanted).index_select(1, g.target))
+
+        # allocation
+        width = g.spread * torch.exp(torch.tanh(out[..., 1]))
+        on_hand = x[:, :W, :, 0] * g.unit[:W]
+        return _ahead(_balanced(g, parameters["balance"], share, wanted, width, on_hand))
+
+
+def _contexts(g: Graph, x: Tensor, gap: Tensor) -> Tensor:
+    """Return inventory, spare stock and mean inventory of the targets of warehouses, (N, W, B, 2 L + 1)."""
+    asked = (g.into.T @ (torch.relu(gap) * g.unit)) / g.unit[: g.W]
+    spare = x[:, : g.W, :, 0] - asked
+    return torch.cat([x[:, : g.W], spare[..., None], _blocks(g.out_of, x)], dim=-1)
+
+
+def _blocks(matrix: Tensor, x: Tensor) -> Tensor:
+    """Combine locations: ``y[n, i] = sum_j matrix[i, j] x[n, j]``."""
+    return (matrix @ x.flatten(2)).unflatten(-1, x.shape[2:])
+
+
+def _shared(parameters: Mapping[str, Tensor], x: Tensor, act: object, name: str) -> Tensor:
+    """Apply one perceptron to all locations."""
+    y = mlp(parameters, x.flatten(1, 2), act, name)  # type: ignore[arg-type]
+    return y.unflatten(1, x.shape[1:3])
+
+
+def _shares(
+    g: Graph, parameters: Mapping[str, Tensor], own: list[Tensor], context: Tensor, act: object
+) -> Tensor:
+    """Return the part of what a location wants that each of its edges orders, (N, E, B)."""
+    e, like = g.choices, own[0][:, :1]
+    source, target = g.source[e], g.target[e]
+    outside = like.new_zeros(*like.shape[:-1], context.shape[-1] + NUM_LOCATION)
+    fixed = g.location[: g.W].expand(like.shape[0], -1, like.shape[2], -1)
+    sources = torch.cat([torch.cat([context, fixed], dim=-1), outside], dim=1) if g.W else outside
+    targets = torch.cat(own, dim=-1).index_select(1, target)
+    edges = g.edge[e].expand(*targets.shape[:-1], -1)
+    inputs = torch.cat([edges, sources.index_select(1, source), targets], dim=-1)
+    score = _shared(parameters, inputs, act, "edge_")[..., 0]
+    weight = torch.exp(STEEPEST / 2 * torch.tanh(score / (STEEPEST / 2)))
+    total = weight.new_zeros(weight.shape[0], g.M, weight.shape[2]).index_add(1, target, weight)
+    part = weight / total.index_select(1, target)
+    return torch.ones_like(part[:, :1]).expand(-1, g.E, -1).index_copy(1, e, part)
+
+
+def _balanced(
+    g: Graph, balance: Tensor, share: Tensor, wanted: Tensor, width: Tensor, on_hand: Tensor
+) -> Tensor:
+    """Return orders (N, E, B): where a source is short, all its targets stay as short for their width."""
+    gap, spread = wanted.index_select(1, g.target), width.index_select(1, g.target)
+    stays = torch.cat([g.holds, g.holds.new_ones(1, 1)]).index_select(0, g.source)
+    counts = (gap > 0) | ~stays
+    zeros = gap.new_zeros(gap.shape[0], g.W + 1, gap.shape[2])
+    asked = zeros.index_add(1, g.source, torch.where(counts, share * gap, 0.0))[:, : g.W]
+    scale = zeros.index_add(1, g.source, torch.where(counts, share * spread, 0.0))[:, : g.W]
+    u = (asked - on_hand) / scale.clamp_min(SMALL)
+    u = torch.where(g.holds, torch.relu(u), u)
+    u = torch.cat([u, zeros[:, :1]], dim=1).index_select(1, g.source)
+    return share * torch.relu(gap - balance * u * spread)
+
+
+def _ahead(q: Tensor) -> Tensor:
+    """Return (N, B, E) from (N, E, B)."""
+    return q.transpose(1, 2)
