@@ -2,6 +2,7 @@
 
 from eluder.deep.inventory._draws import drawer
 from eluder.deep.inventory._evaluate import PolicyCost, exact_cost, simulated_cost
+from eluder.deep.inventory._gnn import GNNPolicy
 from eluder.deep.inventory._hdpo import HDPOConfig, hdpo
 from eluder.deep.inventory._policies import LevelPolicy, MLPPolicy, Policy
 from eluder.deep.inventory._problem import Problem, Seen, heuristic_levels
@@ -15,6 +16,7 @@ from eluder.deep.inventory._shared_level import SharedLevelPolicy
 from eluder.deep.inventory._simulator import Outcome, Simulator
 
 __all__ = [
+    "GNNPolicy",
     "GradientNoise",
     "HDPOConfig",
     "LevelPolicy",
