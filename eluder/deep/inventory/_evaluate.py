@@ -11,10 +11,18 @@ import torch
 from torch import Tensor
 
 from eluder.core import checks
-from eluder.core.types import IntArray
-from eluder.deep.inventory._policies import Policy
+from eluder.core.types import Array, IntArray
+from eluder.deep.inventory._policies import LevelPolicy, Policy
 from eluder.deep.inventory._problem import Problem, Seen
-from eluder.envs.inventory import IntegerDemand, dual_sourcing_cost, evaluate_store
+from eluder.envs.inventory import (
+    IntegerDemand,
+    Normal,
+    Setting,
+    backlogged_optimum,
+    clark_scarf,
+    dual_sourcing_cost,
+    evaluate_store,
+)
 
 __all__ = ["PolicyCost", "exact_cost", "simulated_cost"]
 
@@ -130,6 +138,9 @@ def simulated_cost(
 ) -> list[PolicyCost]:
     """Return the cost of each seed's policy on the same random demand.
 
+    Where the optimal policy is known to be one of levels (a single store with backlog, a serial system), it
+    plays the same demand, and the answer is the exact optimum plus the mean difference: a control variate.
+
     Parameters
     ----------
     policy : Policy
@@ -155,26 +166,82 @@ def simulated_cost(
     ValueError
         If a number is out of range, or there is no law of demand.
     """
-    setting, simulator = problem.setting, problem.simulator
+    setting, like = problem.setting, {"dtype": problem.mean.dtype, "device": problem.mean.device}
     rng = np.random.default_rng(checks.integer("seed", seed, 0))
-    like: dict[str, Any] = {"dtype": problem.mean.dtype, "device": problem.mean.device}
     if demand is None:
         if setting.network.demand is None:
             raise ValueError(f"demand must be given: {setting.name} has no law of demand")
         B, T = checks.integer("samples", samples), checks.integer("periods", periods)
-        demand = torch.as_tensor(setting.network.demand.sample(rng, (B, T, simulator.n)), **like)
-    B, T = demand.shape[:2]
-    warm_up = checks.integer("warm_up", warm_up, 0, T - 1)
+        drawn = setting.network.demand.sample(rng, (B, T, problem.simulator.n))
+        demand = torch.as_tensor(drawn, **like)
+    warm_up = checks.integer("warm_up", warm_up, 0, demand.shape[1] - 1)
+    first = torch.as_tensor(setting.first_inventory(len(demand), rng=rng), **like)
+    costs, known = _play(policy, parameters, problem, first, demand, warm_up), 0.0
+    best = optimal_levels(setting)
+    if best is not None:
+        levels, known = best
+        rule, control = _levels(problem, levels)
+        costs = costs - _play(rule, control, problem, first, demand, warm_up)
+    error = costs.std(dim=1) / len(demand) ** 0.5 if len(demand) > 1 else torch.zeros(len(costs))
+    means = (known + costs.mean(dim=1)).tolist()
+    return [PolicyCost(a, b) for a, b in zip(means, error.tolist(), strict=True)]
+
+
+def _play(
+    policy: Policy,
+    parameters: Mapping[str, Tensor],
+    problem: Problem,
+    first: Tensor,
+    demand: Tensor,
+    warm_up: int,
+) -> Tensor:
+    """Return the mean cost per period and store of each sample, shape (N, B)."""
+    N, (B, T) = len(next(iter(parameters.values()))), demand.shape[:2]
+    x = first.expand(N, -1, -1, -1)
+    total = torch.zeros(N, B, dtype=torch.float64, device=x.device)
     with torch.no_grad():
-        N = len(next(iter(parameters.values())))
-        x = torch.as_tensor(setting.first_inventory(B, rng=rng), **like).expand(N, -1, -1, -1)
-        total = torch.zeros(N, B, dtype=torch.float64, device=x.device)
         for t in range(T):
             q = policy.orders(parameters, problem, Seen(x))
-            outcome = simulator.step(x, q, demand[:, t].expand(N, -1, -1), rounded=True)
+            outcome = problem.simulator.step(x, q, demand[:, t].expand(N, -1, -1), rounded=True)
             x = outcome.inventory
             if t >= warm_up:
                 total += outcome.cost
-        mean = total / (T - warm_up) / simulator.n
-        error = mean.std(dim=1) / B**0.5 if B > 1 else torch.zeros(N)
-    return [PolicyCost(a, b) for a, b in zip(mean.mean(dim=1).tolist(), error.tolist(), strict=True)]
+    return total / (T - warm_up) / problem.simulator.n
+
+
+def optimal_levels(setting: Setting) -> tuple[Array, float] | None:
+    """Return echelon levels of the optimal policy, shape (M,), and its exact cost, where that is its form."""
+    network, M = setting.network, setting.network.num_locations
+    law = network.demand
+    chain = len(network.stores) == 1 and network.num_edges == M and network.lead_time.ndim == 1
+    plain = (
+        network.unmet == "backlog"
+        and not network.fixed_cost.any()
+        and not np.isfinite(network.capacity).any()
+    )
+    if not (chain and plain and isinstance(law, Normal | IntegerDemand) and setting.kind == "optimum"):
+        return None
+    order = network.upstream_first()[::-1]
+    lead = np.zeros(M, np.int64)
+    lead[network.target] = network.lead_time
+    if M == 1:
+        found = backlogged_optimum(
+            law, lead_time=int(lead[0]), penalty=float(network.penalty[0]), holding=float(network.holding[0])
+        )
+        return np.array([found.level]), found.cost
+    serial = clark_scarf(
+        law, lead_times=lead[order], holding=network.holding[order], penalty=float(network.penalty[0])
+    )
+    levels = np.zeros(M)
+    levels[order] = serial.levels
+    return levels, serial.cost
+
+
+def _levels(problem: Problem, levels: Array) -> tuple[LevelPolicy, dict[str, Tensor]]:
+    """Return the policy of fixed echelon levels, and its parameters."""
+    rule = LevelPolicy(hidden=(1,))
+    parameters = rule.init(problem, torch.zeros(1, dtype=torch.int64, device=problem.mean.device))
+    base = torch.as_tensor(levels, dtype=problem.mean.dtype, device=problem.mean.device)
+    with torch.no_grad():
+        parameters["base"].copy_(base / problem.through)
+    return rule, parameters.state()

@@ -25,6 +25,7 @@ from eluder.deep.inventory import (
     heuristic_levels,
     simulated_cost,
 )
+from eluder.deep.inventory._evaluate import _levels, optimal_levels
 from eluder.deep.inventory._hdpo import Paths, make_update, path_cost, step_size
 from eluder.envs.inventory import (
     BaseStock,
@@ -354,3 +355,29 @@ def test_bad_input():
     with pytest.raises(ValueError, match="warm_up must be"):
         simulated_cost(MLPPolicy(), parameters.tensors, problem, periods=5, warm_up=5)
     assert mlp(parameters, torch.zeros(1, 1, 2), torch.relu).shape == (1, 1, 1)
+
+
+@pytest.mark.parametrize("name", ["backlogged", "serial"])
+def test_the_control_variate_is_the_optimum(name):
+    """The optimal levels cost exactly the optimum; another policy what it costs without the control."""
+    given = setting(name)
+    problem = Problem(given)
+    levels, best = optimal_levels(given)
+    assert best == pytest.approx(given.reference(), rel=1e-9)
+    rule, parameters = _levels(problem, levels)
+    (found,) = simulated_cost(rule, parameters, problem, samples=50)
+    assert found == (pytest.approx(best, rel=1e-6), pytest.approx(0.0, abs=1e-6))
+    other = {k: x * 1.01 for k, x in parameters.items()}
+    sizes = {"samples": 3000, "periods": 160, "warm_up": 60}
+    (controlled,) = simulated_cost(rule, other, problem, **sizes)
+    rng = np.random.default_rng(3)
+    demand = given.network.demand.sample(rng, (3000, 160, 1))
+    plain = simulate(
+        given.network, order_up_to(given.network, 1.01 * levels, echelon=True), demand=demand, warm_up=60
+    )
+    error = plain.cost.std() / 3000**0.5
+    assert controlled.cost == pytest.approx(plain.cost.mean(), abs=4 * error + 4 * controlled.error)
+    assert controlled.error < 0.5 * error
+    assert controlled.cost > best - 4 * controlled.error
+    assert optimal_levels(setting("lost_sales")) is None
+    assert optimal_levels(setting("transshipment")) is None
