@@ -106,6 +106,17 @@ def test_actions_are_scaled_from_the_unit_box_and_cut():
     assert envs.scale(np.zeros((3, 5, 2))).shape == (3, 5, 2)
 
 
+def test_what_was_observed_is_not_changed_by_what_follows():
+    envs, rng = Environments(lambda: Counter(length=3), [0, 1]), np.random.default_rng(0)
+    seen = [envs.reset()]
+    kept = [seen[0].copy()]
+    for _ in range(7):
+        step = envs.step(actions(envs, rng))
+        seen += [step.obs, step.next_obs, step.reward]
+        kept += [x.copy() for x in seen[-3:]]
+    assert equal(seen, kept)
+
+
 def test_actions_stay_in_a_box_whose_width_is_rounded():
     low, high = np.array([-0.1, -1e9]), np.array([0.3, 0.1])  # -0.1 + (0.3 + 0.1) > 0.3
     for kind in (np.float32, np.float64):

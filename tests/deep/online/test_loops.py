@@ -6,6 +6,7 @@
 import importlib
 import json
 import math
+import zlib
 
 import gymnasium
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 import torch
 from gymnasium.spaces import Box, Discrete
 
+from eluder.deep.common._stepping import reset_seed
 from eluder.deep.common.environments import Environments
 from eluder.deep.common.normalise import RewardScale, RunningNorm
 from eluder.deep.common.random import bits, integers, normal, seed_keys, uniform
@@ -226,6 +228,45 @@ def test_runs_resumed_at_odd_places_are_those_that_never_stopped(agent, stops, t
     assert whole.steps.tolist() == parts.steps.tolist() == [30, 60, 90, 100]
     for file in ("log.jsonl", "evaluations.csv"):
         assert (tmp_path / "parts" / file).read_text() == (tmp_path / "whole" / file).read_text()
+
+
+def test_what_was_logged_after_the_checkpoint_is_logged_once(tmp_path, monkeypatch):
+    schedule = Schedule(evaluate_every=10, episodes=1, log_every=2, save_every=20)
+
+    def train(out, **given):
+        return td3(Walk, 60, config=CONFIGS[td3], out=tmp_path / out, schedule=schedule, **given)
+
+    whole, step, left = train("whole"), Walk.step, iter(range(68))
+
+    def stops(self, action):
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        return step(self, action)
+
+    monkeypatch.setattr(Walk, "step", stops)
+    with pytest.raises(KeyboardInterrupt):
+        train("parts")
+    monkeypatch.undo()
+    texts = (tmp_path / "parts" / "log.jsonl").read_text()
+    assert max(json.loads(line)["step"] for line in texts.splitlines()) % 20 != 0
+    assert same(whole, train("parts", resume=True))
+    for file in ("log.jsonl", "evaluations.csv"):
+        assert (tmp_path / "parts" / file).read_text() == (tmp_path / "whole" / file).read_text()
+
+
+@pytest.mark.parametrize("agent", [pytest.param(x, id=x.__name__) for x in (sac, dqn, ppo)])
+def test_an_evaluation_is_the_policy_in_episodes_of_its_own(agent):
+    env = environment(agent)
+    result = agent(env, 40, config=config_of(agent), seeds=(0, 5), schedule=Schedule(episodes=3))
+    for n, seed in enumerate((0, 5)):
+        for k in range(3):
+            world, total, ended = env(), 0.0, False
+            obs, _ = world.reset(seed=reset_seed(seed, 0, 40 * 3 + k, zlib.crc32(b"evaluate")))
+            while not ended:
+                action = result.policy(np.broadcast_to(obs, (2, 1, 3, 1)))[n, 0]
+                obs, reward, terminated, truncated, _ = world.step(action)
+                total, ended = total + reward, terminated or truncated
+            assert result.returns[0, n, k] == pytest.approx(total, rel=1e-5)
 
 
 @pytest.mark.parametrize("agent", ALL)
