@@ -4,6 +4,8 @@ from eluder.deep.inventory._draws import drawer
 from eluder.deep.inventory._evaluate import PolicyCost, exact_cost, simulated_cost
 from eluder.deep.inventory._gnn import GNNPolicy
 from eluder.deep.inventory._hdpo import HDPOConfig, hdpo
+from eluder.deep.inventory._index_policy import DualIndexPolicy
+from eluder.deep.inventory._inventory_ppo import InventoryPPOConfig, inventory_ppo
 from eluder.deep.inventory._policies import LevelPolicy, MLPPolicy, Policy
 from eluder.deep.inventory._problem import Problem, Seen, heuristic_levels
 from eluder.deep.inventory._score_function import (
@@ -16,9 +18,11 @@ from eluder.deep.inventory._shared_level import SharedLevelPolicy
 from eluder.deep.inventory._simulator import Outcome, Simulator
 
 __all__ = [
+    "DualIndexPolicy",
     "GNNPolicy",
     "GradientNoise",
     "HDPOConfig",
+    "InventoryPPOConfig",
     "LevelPolicy",
     "MLPPolicy",
     "Outcome",
@@ -34,6 +38,7 @@ __all__ = [
     "gradient_noise",
     "hdpo",
     "heuristic_levels",
+    "inventory_ppo",
     "reinforce",
     "simulated_cost",
 ]

@@ -246,7 +246,8 @@ def reinforce(
     Returns
     -------
     TrainResult
-        As `hdpo` returns it, of the policy without noise.
+        As `hdpo` returns it, of the policy without noise. A policy that still orders without bound has no
+        exact cost and is simulated.
 
     Raises
     ------
@@ -302,8 +303,14 @@ def description(agent: str, setting: Setting, policy: Policy, config: HDPOConfig
 
 
 def evaluation(config: HDPOConfig, policy: Policy, average: Parameters, problem: Problem) -> Array:
-    """Return the cost of each seed's policy, shape (N, 1): exact if possible, else by simulation."""
-    costs = exact_cost(policy, average.tensors, problem)
+    """Return the cost of each seed's policy, shape (N, 1): exact if possible, else by simulation.
+
+    A policy that reaches too many states, as one that still orders without bound, is simulated too.
+    """
+    try:
+        costs = exact_cost(policy, average.tensors, problem)
+    except ValueError:
+        costs = None
     if costs is None:
         costs = simulated_cost(
             policy,
