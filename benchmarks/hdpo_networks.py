@@ -1,0 +1,231 @@
+"""HDPO in networks with warehouses: policies that share weights, for CPU seconds of one thread.
+
+    python hdpo_networks.py --family one_warehouse    # 3 to 50 stores, beside the published costs
+    python hdpo_networks.py --family transshipment    # 3 to 50 stores, above the lower bound
+    python hdpo_networks.py --family many_warehouses  # 2 to 6 warehouses, beside the published costs
+    python hdpo_networks.py --family serial           # graph network, 4 to 10 locations, above the optimum
+    python hdpo_networks.py --family transfer         # weights of 50 stores used on 500; 1,000 stores trained
+    python hdpo_networks.py --family scenarios        # graph network against perceptron on few scenarios
+    python hdpo_networks.py --family epoch            # one epoch of the graph network, 256 x 50 periods
+
+Costs are per period and store on random demand that all policies share, with their standard error. CPU
+seconds are those of training. One configuration for each family. See README.md.
+"""
+
+import time
+import warnings
+
+import numpy as np
+import torch
+from common import arguments, number, publish, table
+
+from eluder.deep.common.random import seed_keys
+from eluder.deep.inventory import (
+    GNNPolicy,
+    HDPOConfig,
+    MLPPolicy,
+    Problem,
+    SharedLevelPolicy,
+    hdpo,
+    simulated_cost,
+)
+from eluder.deep.inventory._hdpo import Paths, make_update
+from eluder.envs.inventory import (
+    Network,
+    Normal,
+    Setting,
+    clark_scarf,
+    edge,
+    setting,
+    store,
+    supplier,
+    warehouse,
+)
+
+PUBLISHED = {
+    "one_warehouse": {3: 5.60, 5: 5.26, 10: 5.72, 20: 5.90, 30: 5.61, 50: 5.42},
+    "many_warehouses": {10: 9.60, 20: 9.40, 30: 9.06, 40: 9.41, 50: 9.17},
+}
+BRIEF = {"samples": 1, "eval_periods": 1, "eval_warm_up": 0}  # the evaluation is done here
+SHARED = HDPOConfig(batch_size=64, periods=60, lr=0.01, **BRIEF)
+DEEP = HDPOConfig(batch_size=64, periods=60, lr=0.005, **BRIEF)
+
+
+def deep_serial(locations):
+    """A serial system of any depth; up to 7 locations the published one."""
+    if locations <= 7:
+        return setting("serial", locations=locations)
+    holding = [*(0.1, 0.2, 0.25, 0.3, 0.4, 0.42, 0.44, 0.46)[: locations - 2], 0.5, 1.0]
+    leads = [*(2, 4, 1, 3, 2, 2, 1, 3)[: locations - 2], 3, 4]
+    law, names = Normal(5.0, 2.0), ["outside", *(f"location {i}" for i in range(locations))]
+    network = Network.build(
+        supplier("outside"),
+        *(warehouse(name, holding=h) for name, h in zip(names[1:-1], holding[:-1], strict=True)),
+        store(names[-1], holding=1.0, penalty=9),
+        *(edge(names[i], names[i + 1], lead_time=L) for i, L in enumerate(leads)),
+        unmet="backlog",
+        demand=law,
+    )
+    costs = {"lead_times": leads[::-1], "holding": holding[::-1], "penalty": 9}
+    return Setting(
+        "serial",
+        network,
+        np.array([5.0]),
+        np.array([2.0]),
+        kind="optimum",
+        _reference=lambda: clark_scarf(law, **costs).cost,
+    )
+
+
+def train(given, policy, config, steps, seed=0):
+    """Return problem, parameters and CPU seconds."""
+    start = time.process_time()
+    result = hdpo(given, steps, policy=policy, config=config, seeds=(seed,))
+    spent = time.process_time() - start
+    parameters = {k.removeprefix("policy/"): torch.as_tensor(x) for k, x in result.parameters.items()}
+    return parameters, spent
+
+
+def cost_of(policy, parameters, given, samples):
+    """Return (cost, standard error) in the long run."""
+    (cost,) = simulated_cost(policy, parameters, Problem(given), samples=samples, periods=500, warm_up=100)
+    return cost
+
+
+def first_cost(policy, given, samples):
+    """Return the cost of the parameters with which training starts."""
+    start = policy.init(Problem(given), seed_keys([0]))
+    return cost_of(policy, start.tensors, given, samples)
+
+
+def against(family, sizes, policy, config, steps, args, build):
+    """Train on every size; print each row."""
+    rows = []
+    for n in sizes:
+        if args.only not in str(n):
+            continue
+        given = build(n)
+        samples = args.samples or max(200, 40_000 // len(given.network.stores))
+        first = first_cost(policy, given, samples)
+        parameters, spent = train(given, policy, config, args.steps or steps, args.seed)
+        cost = cost_of(policy, parameters, given, samples)
+        best = PUBLISHED[family][n] if family in PUBLISHED else given.reference()
+        gap = f"{100 * (cost.cost / best - 1):+.2f}"
+        ours = f"{cost.cost:.4f} ± {cost.error:.4f}"
+        rows.append([str(n), f"{first.cost:.3f}", ours, f"{best:.4f}", gap, number(spent)])
+        print(f"  {rows[-1]}", flush=True)
+    beside = "published" if family in PUBLISHED else "reference"
+    return table(["size", "at first", "cost", beside, "gap, %", "CPU seconds"], rows)
+
+
+def one_warehouse(args):
+    build = lambda n: setting("one_warehouse", stores=n)  # noqa: E731
+    return against("one_warehouse", PUBLISHED["one_warehouse"], SharedLevelPolicy(), SHARED, 350, args, build)
+
+
+def transshipment(args):
+    build = lambda n: setting("transshipment", stores=n)  # noqa: E731
+    return against("transshipment", (3, 5, 10, 20, 30, 50), SharedLevelPolicy(), SHARED, 350, args, build)
+
+
+def many_warehouses(args):
+    build = lambda n: setting("many_warehouses", stores=n)  # noqa: E731
+    sizes = PUBLISHED["many_warehouses"]
+    return against("many_warehouses", sizes, SharedLevelPolicy(), SHARED, 350, args, build)
+
+
+def serial(args):
+    return against("serial", (4, 7, 10), GNNPolicy(levels=True), DEEP, 150, args, deep_serial)
+
+
+def transfer(args):
+    """Weights of 50 stores on 500 that they have never seen, and 1,000 stores trained."""
+    policy, rows = SharedLevelPolicy(), []
+    few, many, most = (setting("one_warehouse", stores=n) for n in (50, 500, 1000))
+    parameters, spent = train(few, policy, SHARED, args.steps or 350, args.seed)
+    here = HDPOConfig(batch_size=16, periods=60, lr=0.01, **BRIEF)
+    steps = args.steps or 100
+    trained, longer = train(many, policy, here, steps, args.seed)
+    largest, longest = train(most, policy, here, steps, args.seed)
+    for name, given, weights, seconds in (
+        ("500 stores, heuristic", many, policy.init(Problem(many), seed_keys([0])).tensors, 0.0),
+        ("500 stores, weights of 50", many, parameters, spent),
+        ("500 stores, trained there", many, trained, longer),
+        ("1,000 stores, heuristic", most, policy.init(Problem(most), seed_keys([0])).tensors, 0.0),
+        ("1,000 stores, weights of 50", most, parameters, spent),
+        ("1,000 stores, trained there", most, largest, longest),
+    ):
+        cost = cost_of(policy, weights, given, args.samples or 100)
+        rows.append([name, f"{cost.cost:.4f} ± {cost.error:.4f}", number(seconds)])
+        print(f"  {rows[-1]}", flush=True)
+    return table(["", "cost", "CPU seconds of training"], rows)
+
+
+def scenarios(args):
+    """A fixed number of paths, used again and again."""
+    cases = {
+        "serial, 3 locations": (setting("serial", locations=3), MLPPolicy()),
+        "transshipment, 10 stores": (setting("transshipment", stores=10), MLPPolicy((256, 256))),
+        "one warehouse, 10 stores": (setting("one_warehouse", stores=10), MLPPolicy((256, 256))),
+    }
+    rows = []
+    for name, (given, perceptron) in cases.items():
+        if args.only not in name:
+            continue
+        best = given.reference() if given.kind else PUBLISHED["one_warehouse"][10]
+        for count in (128, 1024, 8192):
+            row = [name, f"{count:,}"]
+            config = HDPOConfig(
+                batch_size=64, periods=50, scenarios=count, persistent=False, lr=0.003, **BRIEF
+            )
+            for policy in (GNNPolicy(), GNNPolicy(levels=True), SharedLevelPolicy(), perceptron):
+                parameters, _ = train(given, policy, config, args.steps or 300, args.seed)
+                cost = cost_of(policy, parameters, given, args.samples or 1000)
+                row.append(f"{100 * (cost.cost / best - 1):.2f}")
+            rows.append(row)
+            print(f"  {row}", flush=True)
+    head = ["", "scenarios", "graph network", "with levels", "shared levels", "perceptron"]
+    return table(head, rows) + "\n\nPercent above the optimum, the bound, the best published cost."
+
+
+def epoch(args):
+    """One update of the graph network on 256 paths of 50 periods, as many as an epoch has."""
+    rows = []
+    for n in (10, 50):
+        seconds = [gnn_epoch(n) for _ in range(3)]
+        rows.append([str(n), number(min(seconds)), number(256 * 50 / min(seconds))])
+        print(f"  {rows[-1]}", flush=True)
+    return table(["stores", "CPU seconds", "periods per second"], rows)
+
+
+def gnn_epoch(stores, samples=256, periods=50):
+    """Return the CPU seconds of one epoch: forward, back, and a step of Adam."""
+    problem, policy, keys = Problem(setting("one_warehouse", stores=stores)), GNNPolicy(), seed_keys([0])
+    config, parameters = HDPOConfig(batch_size=samples, periods=periods), policy.init(problem, keys)
+    update, _ = make_update(config, policy, problem, parameters, 2)
+    paths, times = Paths(config, problem, keys), [0.0]
+    for u in range(2):
+        update(paths, u)
+        times.append(time.process_time())
+    return times[-1] - times[-2]
+
+
+FAMILIES = {
+    f.__name__: f for f in (one_warehouse, transshipment, many_warehouses, serial, transfer, scenarios, epoch)
+}
+
+
+def main():
+    parser = arguments(__doc__.splitlines()[0], repeat=1)
+    parser.add_argument("--family", default="one_warehouse", choices=FAMILIES, help="(%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of the run (%(default)s)")
+    parser.add_argument("--steps", type=int, help="updates, if not those of the family")
+    parser.add_argument("--samples", type=int, help="paths of an evaluation, if not those of the family")
+    args = parser.parse_args()
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    publish(f"hdpo {args.family}", FAMILIES[args.family](args), args.write)
+
+
+if __name__ == "__main__":
+    main()
