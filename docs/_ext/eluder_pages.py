@@ -49,9 +49,10 @@ def algorithm(name: str):
     for area, names in areas().items():
         if name in names:
             return getattr(importlib.import_module(f"eluder.{area}"), name)
-    agents = importlib.import_module("eluder.deep.online")
-    if name in agents.__all__:
-        return getattr(agents, name)
+    for room in ("eluder.deep.online", "eluder.deep.inventory"):
+        agents = importlib.import_module(room)
+        if name in agents.__all__:
+            return getattr(agents, name)
     raise ValueError(f"no algorithm is called {name!r}")
 
 
