@@ -30,8 +30,8 @@ class Graph:
         Order-up-to levels of the heuristic (of echelons, for warehouses), and the standard deviation of
         demand over the lead time and a period.
     location : Tensor, shape (M, B or 1, 7)
-        Whether it is a store, holding cost, the part p / (p + h), mean and variation of demand, lead time,
-        unit cost.
+        Whether it is a store, holding cost, the part p / (p + h), what passes (1 is the mean of warehouses,
+        and of stores), variation of demand, lead time, unit cost.
     edge : Tensor, shape (E, B or 1, 2)
         Lead time and unit cost.
     into : Tensor, shape (M, W)
@@ -103,7 +103,7 @@ class Graph:
             kind,
             h / money,
             torch.cat([none.expand(-1, ratio.shape[1]), ratio]),
-            self.unit / problem.scale,
+            torch.cat([self.unit[:W] / self.unit[:W].mean(), self.unit[W:] / self.unit[W:].mean()]),
             torch.cat([none, sd / self.unit[W:]]),
             lead_in / 4,
             cost_in / money,

@@ -8,7 +8,7 @@ Management Science 30: shortages shared out so that all are equally likely to ru
 Location i has the echelon position z[i]. With the levels S of a heuristic, and what its sources have and are
 asked for as context::
 
-    below[w]   <- inventory of the targets of w, averaged by what passes
+    below[w]   <- inventory and m(inventory, S - z, ...) of the targets of w, averaged by what passes
     spare[w]   <- on hand of w - sum over targets of their share of relu(S - z)
     context[i] <- average over the sources of i of (inventory, below, spare)
     out[i]     <- f(inventory[i], S[i] - z[i], context[i], costs, demand, lead time)          stores
@@ -25,23 +25,26 @@ Guarantee: none. The tests hold the orders against a plain loop over locations a
 
 Deviations from the paper:
 - Outputs are levels, not orders, and start at a heuristic.
-- The context is a handful of averages per warehouse, not the output of a network over all inventories.
+- The context is some averages per warehouse, not the output of a network over all inventories.
 - The balance is one step, not repeated until no target is left with a negative shipment; what orders exceed
   stock by then, the simulator shares out in proportion.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from eluder.core import checks
 from eluder.deep.common.networks import Parameters, init_mlp, mlp, mlp_shapes
 from eluder.deep.inventory._graph import NUM_EDGE, NUM_LOCATION, Graph, graph_of
 from eluder.deep.inventory._policies import ACTIVATIONS, _check
 from eluder.deep.inventory._problem import Problem, Seen
 
 __all__ = ["SharedLevelPolicy"]
+
+Activation = Callable[[Tensor], Tensor]
 
 SMALL = 1e-6  # units
 STEEPEST = 8.0  # largest difference of scores of two sources
@@ -58,6 +61,8 @@ class SharedLevelPolicy:
     ----------
     hidden : tuple of int
         Units of the hidden layers.
+    summary : int
+        Features of a location of which a warehouse sees the mean over its targets.
     activation : {"elu", "relu", "tanh"}
         Between layers.
 
@@ -72,19 +77,22 @@ class SharedLevelPolicy:
     """
 
     hidden: tuple[int, ...] = (32, 32)
+    summary: int = 8
     activation: str = "relu"
 
     def __post_init__(self) -> None:
         _check(self.hidden, self.activation)
+        checks.integer("summary", self.summary)
 
     def init(self, problem: Problem, keys: Tensor) -> Parameters:
         """Draw the parameters; the last layers are zero."""
         graph, L = graph_of(problem), problem.simulator.L
         own = L + 1 + NUM_LOCATION
-        context = 2 * L + 1 if graph.W else 0
+        context = 2 * L + 1 + self.summary if graph.W else 0
         shapes = mlp_shapes((own + context, *self.hidden, 2), name="store_")
         if graph.W:
             shapes |= mlp_shapes((own + 2 * context - L, *self.hidden, 2), name="warehouse_")
+            shapes |= mlp_shapes((own, self.summary), name="summary_")
             shapes |= {"balance": (1, 1)}
         if len(graph.choices):
             sizes = (NUM_EDGE + context + 2 * NUM_LOCATION + L + 1, *self.hidden, 1)
@@ -94,7 +102,7 @@ class SharedLevelPolicy:
         last = len(self.hidden)
         with torch.no_grad():
             for name, leaf in parameters.tensors.items():
-                if name.endswith((f"w{last}", f"b{last}")):
+                if name.endswith((f"w{last}", f"b{last}")) and not name.startswith("summary_"):
                     leaf.zero_()
             if graph.W:
                 parameters["balance"].fill_(1.0)
@@ -111,18 +119,18 @@ class SharedLevelPolicy:
         if W:
             z = torch.cat([g.reach @ z, z[:, W:]], dim=1)
         gap = (g.base - z) / g.unit
-        context = _contexts(g, x, gap) if W else x[..., :0]
+        own = torch.cat([x, gap[..., None], g.location.expand(*gap.shape, -1)], dim=-1)
+        context = _contexts(g, parameters, own, gap, act) if W else x[..., :0]
 
         # levels
-        own = [x, gap[..., None], g.location.expand(*gap.shape, -1)]
         if W:
             over = _blocks(g.into, context)
-            inputs = torch.cat([*(y[:, :W] for y in own), over[:, :W], context[..., g.L :]], dim=-1)
+            inputs = torch.cat([own[:, :W], over[:, :W], context[..., g.L :]], dim=-1)
             above = _shared(parameters, inputs, act, "warehouse_")
-            inputs = torch.cat([*(y[:, W:] for y in own), over[:, W:]], dim=-1)
+            inputs = torch.cat([own[:, W:], over[:, W:]], dim=-1)
             out = torch.cat([above, _shared(parameters, inputs, act, "store_")], dim=1)
         else:
-            out = _shared(parameters, torch.cat(own, dim=-1), act, "store_")
+            out = _shared(parameters, own, act, "store_")
         wanted = g.unit * (gap + out[..., 0])
         share = g.share
         if len(g.choices):
@@ -136,11 +144,14 @@ class SharedLevelPolicy:
         return _ahead(_balanced(g, parameters["balance"], share, wanted, width, on_hand))
 
 
-def _contexts(g: Graph, x: Tensor, gap: Tensor) -> Tensor:
-    """Return inventory, spare stock and mean inventory of the targets of warehouses, (N, W, B, 2 L + 1)."""
+def _contexts(
+    g: Graph, parameters: Mapping[str, Tensor], own: Tensor, gap: Tensor, act: Activation
+) -> Tensor:
+    """Return inventory, spare stock, and means over the targets of warehouses, (N, W, B, 2 L + 1 + K)."""
     asked = (g.into.T @ (torch.relu(gap) * g.unit)) / g.unit[: g.W]
-    spare = x[:, : g.W, :, 0] - asked
-    return torch.cat([x[:, : g.W], spare[..., None], _blocks(g.out_of, x)], dim=-1)
+    spare = own[:, : g.W, :, 0] - asked
+    below = torch.cat([own[..., : g.L], act(_shared(parameters, own, act, "summary_"))], dim=-1)
+    return torch.cat([own[:, : g.W, :, : g.L], spare[..., None], _blocks(g.out_of, below)], dim=-1)
 
 
 def _blocks(matrix: Tensor, x: Tensor) -> Tensor:
@@ -148,22 +159,22 @@ def _blocks(matrix: Tensor, x: Tensor) -> Tensor:
     return (matrix @ x.flatten(2)).unflatten(-1, x.shape[2:])
 
 
-def _shared(parameters: Mapping[str, Tensor], x: Tensor, act: object, name: str) -> Tensor:
+def _shared(parameters: Mapping[str, Tensor], x: Tensor, act: Activation, name: str) -> Tensor:
     """Apply one perceptron to all locations."""
-    y = mlp(parameters, x.flatten(1, 2), act, name)  # type: ignore[arg-type]
+    y = mlp(parameters, x.flatten(1, 2), act, name)
     return y.unflatten(1, x.shape[1:3])
 
 
 def _shares(
-    g: Graph, parameters: Mapping[str, Tensor], own: list[Tensor], context: Tensor, act: object
+    g: Graph, parameters: Mapping[str, Tensor], own: Tensor, context: Tensor, act: Activation
 ) -> Tensor:
     """Return the part of what a location wants that each of its edges orders, (N, E, B)."""
-    e, like = g.choices, own[0][:, :1]
+    e, like = g.choices, own[:, :1]
     source, target = g.source[e], g.target[e]
     outside = like.new_zeros(*like.shape[:-1], context.shape[-1] + NUM_LOCATION)
     fixed = g.location[: g.W].expand(like.shape[0], -1, like.shape[2], -1)
     sources = torch.cat([torch.cat([context, fixed], dim=-1), outside], dim=1) if g.W else outside
-    targets = torch.cat(own, dim=-1).index_select(1, target)
+    targets = own.index_select(1, target)
     edges = g.edge[e].expand(*targets.shape[:-1], -1)
     inputs = torch.cat([edges, sources.index_select(1, source), targets], dim=-1)
     score = _shared(parameters, inputs, act, "edge_")[..., 0]
