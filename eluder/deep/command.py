@@ -66,7 +66,7 @@ def resume(arguments: argparse.Namespace) -> None:
     """
     held = read_run(arguments.directory)
     agent, config = _agent(held["agent"])
-    if ":" in held["env"]:
+    if held.get("factory", ":" in held["env"]):
         raise ValueError(f"{held['env']} is a factory of your own: resume it from Python, with resume=True")
     result = agent(
         held["env"],

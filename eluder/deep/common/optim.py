@@ -12,6 +12,7 @@ from torch.optim.adam import adam
 
 from eluder.core import checks
 from eluder.deep.common import devices
+from eluder.deep.common.checkpoint import fill
 from eluder.deep.common.compiled import BETA1, BETA2, adam_in_place
 from eluder.deep.common.networks import Parameters
 
@@ -98,7 +99,6 @@ class Adam:
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Go back to a `state`, in place."""
-        for name, x in self.moments.items():
-            x.copy_(state[name])
+        fill(self.moments, state)
         if self.compiled:
             self.count = int(self.moments["step"])

@@ -32,6 +32,7 @@ from eluder.deep.common.training import Schedule, Training, part
 
 __all__ = ["Run", "updates_due"]
 
+PATIENCE = 100_000  # steps of an evaluation in which some episode must end
 Act = Callable[[Tensor], Tensor]  # observations (N, B, ...) to the actions of a policy (N, B, ...)
 
 
@@ -81,6 +82,9 @@ class Run(Training):
         schedule: Schedule,
         num_envs: int = 1,
     ) -> None:
+        wanted = f"{agent.replace('_', '')}config"
+        if wanted not in [kind.__name__.lower() for kind in type(config).__mro__]:
+            raise ValueError(f"config must be that of {agent}, got {config!r}")
         stride = checks.integer("num_envs", num_envs)
         super().__init__(_about(agent, env, config), steps, seeds, device, out, resume, schedule, stride)
         threads = schedule.env_threads
@@ -154,6 +158,13 @@ class Run(Training):
         self._see(self.envs.reset())
 
     def _restore(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+        for _, x in state["evaluations"]:
+            if len(x[0]) != self.schedule.episodes:
+                raise ValueError(
+                    f"{self.out} has evaluations of {len(x[0])} episodes, asked for {self.schedule.episodes}"
+                )
+        if "envs" not in state:
+            raise ValueError(f"the newest checkpoint in {self.out} holds no envs")
         self.envs.restore({key: x.numpy() for key, x in part(tensors, "envs").items()}, state["envs"])
         self._see(self.envs.obs)
 
@@ -188,11 +199,19 @@ class Run(Training):
         done = np.zeros(self.N, np.int64)
         obs = self.judges.reset(now * episodes)  # episodes of no other evaluation, whatever was done before
         self.judges.finished()
+        waited = 0
         while (done < episodes).any():
+            waited += 1
+            if waited > PATIENCE:
+                raise ValueError(
+                    f"env has episodes without end: none ended in {PATIENCE:,} steps of an evaluation; "
+                    "gymnasium.wrappers.TimeLimit cuts them"
+                )
             with torch.no_grad():
                 action = act(torch.from_numpy(obs).to(self.device).view(self.N, 1, self.obs_dim))[:, 0]
             obs = self.judges.step(action.cpu().numpy()).obs
             for env, total, length in self.judges.finished():
+                waited = 0
                 if done[env] < episodes:
                     returns[env, done[env]], lengths[env, done[env]] = total, length
                     done[env] += 1
@@ -218,8 +237,15 @@ class Run(Training):
         def policy(obs: Array) -> Array:
             with torch.no_grad():
                 x = torch.as_tensor(np.asarray(obs, np.float32), device=self.device)
-                return np.asarray(self.envs.scale(act(x.reshape(*x.shape[:2], self.obs_dim)).cpu().numpy()))
+                each = self.envs.observation_space.shape
+                if x.shape[2:] not in (each, (self.obs_dim,)) or x.shape[0] not in (1, self.N):
+                    wanted = f"({', '.join(map(str, (self.N, 'B', *each)))})"
+                    raise ValueError(f"obs must have shape {wanted}, or 1 for {self.N}, got {tuple(x.shape)}")
+                x = x.reshape(*x.shape[:2], self.obs_dim).expand(self.N, -1, -1)
+                return np.asarray(self.envs.scale(act(x).cpu().numpy()))
 
+        if not self.evaluations:  # a run that was further than it is asked for
+            self.evaluate(self.start, act)
         steps = np.array([s for s, _ in self.evaluations], np.int64)
         returns = np.stack([x for _, x in self.evaluations])
         parameters = {
@@ -263,4 +289,9 @@ def _about(agent: str, env: EnvLike, config: Any) -> dict[str, Any]:
         if isinstance(env, str)
         else f"{getattr(env, '__module__', '?')}:{getattr(env, '__qualname__', '?')}"
     )
-    return {"agent": agent, "env": name, "config": dataclasses.asdict(config)}
+    return {
+        "agent": agent,
+        "env": name,
+        "factory": name is not env,
+        "config": dataclasses.asdict(config),
+    }

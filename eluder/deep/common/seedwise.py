@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from eluder.core import checks
+from eluder.deep.common.checkpoint import fill
 from eluder.deep.common.networks import Parameters
 
 __all__ = ["SeedAdam", "clip_by_norm"]
@@ -95,5 +96,4 @@ class SeedAdam:
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Go back to a `state`, in place."""
-        for name, x in self.state().items():
-            x.copy_(state[name])
+        fill(self.state(), state)

@@ -11,7 +11,7 @@ import dataclasses
 import json
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self, runtime_checkable
 
@@ -28,6 +28,17 @@ from eluder.deep.common.log import Log
 from eluder.deep.common.random import seed_keys
 
 __all__ = ["Schedule", "Stateful", "Training", "part", "read_run"]
+
+
+KINDS = {  # what run.json says
+    "agent": str,
+    "env": str,
+    "seeds": list,
+    "config": dict,
+    "steps": int,
+    "device": str,
+    "schedule": dict,
+}
 
 
 @runtime_checkable
@@ -136,6 +147,8 @@ class Training:
         stride: int = 1,
     ) -> None:
         self.steps = checks.integer("steps", steps)
+        if not isinstance(seeds, Iterable):
+            raise ValueError(f"seeds must be a sequence of integers, got {seeds!r}")
         self.seeds = [checks.integer(f"seeds[{i}]", s, 0) for i, s in enumerate(seeds)]
         self.device = _device(device)
         self.keys = seed_keys(self.seeds, self.device)
@@ -173,7 +186,9 @@ class Training:
 
     def _describe(self) -> None:
         """Write ``run.json``, at once or not at all."""
-        if self.out is None or (self.out / "run.json").exists():
+        if self.out is None:
+            return
+        if (self.out / "run.json").exists() and read_run(self.out)["steps"] >= self.steps:
             return
         self.out.mkdir(parents=True, exist_ok=True)
         hidden = self.out / f".run-{os.getpid()}.json"
@@ -203,6 +218,9 @@ class Training:
             return
         assert self.out is not None
         tensors, state = load_checkpoint(self.out / "checkpoints")
+        missing = {"step", "evaluations"} - state.keys()
+        if missing:
+            raise ValueError(f"the newest checkpoint in {self.out} holds no {', '.join(sorted(missing))}")
         for name, holder in holders.items():
             holder.load(part(tensors, name))
         self.start = int(state["step"])
@@ -313,6 +331,9 @@ def read_run(out: str | os.PathLike[str]) -> dict[str, Any]:
         raise ValueError(f"{file} is damaged: {error}") from None
     if not isinstance(held, dict):
         raise ValueError(f"{file} is damaged: it is no mapping")
+    for name, kind in KINDS.items():
+        if not isinstance(held.get(name), kind):
+            raise ValueError(f"{file} is damaged: {name} is {held.get(name, 'missing')!r}")
     return held
 
 

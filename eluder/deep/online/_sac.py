@@ -37,10 +37,11 @@ from torch import Tensor
 
 from eluder.core import checks
 from eluder.core.results import TrainResult
+from eluder.deep.common.config import check_interval, check_layers
 from eluder.deep.common.densities import tanh_gaussian, tanh_gaussian_gradient, tanh_gaussian_with_spread
 from eluder.deep.common.devices import repeated
 from eluder.deep.common.environments import EnvLike
-from eluder.deep.common.fused import network
+from eluder.deep.common.fused import ACTIVATIONS, network
 from eluder.deep.common.losses import soft_policy_loss, soft_target, squared_loss, temperature_loss
 from eluder.deep.common.networks import Parameters, init_mlp, mlp_shapes
 from eluder.deep.common.optim import Adam
@@ -132,6 +133,12 @@ class SACConfig:
         for name in ("batch_size", "replay_size", "num_envs", "actor_every", "n_step", "num_critics"):
             checks.integer(name, getattr(self, name))
         checks.integer("warmup", self.warmup, self.num_envs)
+        check_layers(self.hidden)
+        check_interval("log_std_range", self.log_std_range)
+        if self.target_entropy is not None:
+            checks.number("target_entropy", self.target_entropy)
+        if self.activation not in ACTIVATIONS:
+            raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {self.activation!r}")
         if self.num_sampled is not None:
             checks.integer("num_sampled", self.num_sampled, 1, self.num_critics)
 
@@ -389,6 +396,6 @@ def sac(
         for t in run:
             replay.add(*run.step(acting(t)))
             for u in updates_due(t - config.warmup, config.num_envs, config.utd):
-                run.metrics = learning(u)
+                run.metrics |= learning(u)
             run.after(t, act)
         return run.result(act, {"actor": nets.actor.tensors, "critic": nets.critic.tensors})

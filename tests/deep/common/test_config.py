@@ -16,6 +16,7 @@ from eluder.deep.online import (
     DQNConfig,
     DSACConfig,
     DSACTConfig,
+    PMOEConfig,
     PPOConfig,
     SACConfig,
     TD3Config,
@@ -48,7 +49,9 @@ def test_bad_input(changes, message):
         configure(SACConfig(), changes)
 
 
-@pytest.mark.parametrize("make", [TD3Config, DDPGConfig, DQNConfig, DSACConfig, PPOConfig])
+@pytest.mark.parametrize(
+    "make", [TD3Config, DDPGConfig, DQNConfig, SACConfig, DSACConfig, DSACTConfig, PMOEConfig, PPOConfig]
+)
 @pytest.mark.parametrize(
     ("hidden", "message"),
     [
@@ -76,7 +79,7 @@ def test_layers_are_checked_before_a_run(make, hidden, message):
         ("activation", "step", "activation must be one of relu, tanh, gelu, silu, got 'step'"),
     ],
 )
-@pytest.mark.parametrize("make", [DSACConfig])
+@pytest.mark.parametrize("make", [SACConfig, DSACConfig, DSACTConfig, PMOEConfig])
 def test_fields_of_soft_agents_are_checked_before_a_run(make, name, x, message):
     with pytest.raises(ValueError, match=message):
         make(**{name: x})

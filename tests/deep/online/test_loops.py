@@ -306,7 +306,7 @@ def test_one_row_of_observations_serves_every_seed(agent):
     assert np.array_equal(result.policy(obs), result.policy(np.repeat(obs, 2, axis=0)))
 
 
-@pytest.mark.parametrize("agent", [pytest.param(x, id=x.__name__) for x in (td3, dsac)])
+@pytest.mark.parametrize("agent", [pytest.param(x, id=x.__name__) for x in (sac, td3, dsac, dsac_t)])
 def test_metrics_of_the_actor_stay_in_the_log_until_there_are_newer_ones(agent, tmp_path):
     """Lines are due where the actor's turn is not: with one environment and 9 steps of warm-up."""
     config = type(CONFIGS[agent])(**{**vars(CONFIGS[agent]), "num_envs": 1, "warmup": 9, "utd": 1.0})
