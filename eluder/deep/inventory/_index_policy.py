@@ -7,8 +7,8 @@ one store with integer demand; three outputs of a network move its indices from 
     e = (S_e + out_1 - x_e)^+;   q = min((S_r + out_2 - x_r - e)^+, (cap + out_3)^+)
 
 Veeraraghavan and Scheller-Wolf (Operations Research 56, 2008); the cap: Sun and Van Mieghem (M&SOM 21, 2019).
-Orders are whole units and the cost of an order too few is large, so the gradient along sample paths stops at
-kinks; train it by `reinforce`, which rounds before it plays.
+`hdpo` trains it on orders that are not rounded, `reinforce` on rounded ones; both are evaluated with rounded
+orders.
 """
 
 from collections.abc import Mapping
