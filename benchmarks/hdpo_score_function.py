@@ -83,9 +83,7 @@ def samples(args):
             each = config.batch_size * config.periods / 1000
             played = sorted(first_within(result, given.reference(), each))
             last = ", ".join(f"{100 * x:.2f}" for x in result.gap)
-            counts = [
-                f"{x / 1000:,.0f}" if np.isfinite(x) else "-" for x in (played[1], played[0], played[2])
-            ]
+            counts = [f"{x:,.0f}" if np.isfinite(x) else "-" for x in (played[1], played[0], played[2])]
             rows.append([f"L={L}", name, "{} ({} to {})".format(*counts), last, number(spent)])
             print(f"  {rows[-1]}", flush=True)
     head = [
