@@ -106,7 +106,7 @@ def learned(model, args):
     """Return the rows of pathwise gradients, without and with the time."""
     rows = []
     for clock in (False, True):
-        config = PathwiseConfig(FisheryPolicy(clock=clock, start=0.5 if model == 1 else 0.35))
+        config = PathwiseConfig(FisheryPolicy(clock=clock))
         result, seconds = timed(
             pathwise, fishery(model), args.updates, config=config, seeds=range(args.seeds)
         )
@@ -144,12 +144,12 @@ def main():
     parser.add_argument(
         "--search-episodes", type=int, default=400, help="of each rule of a grid (%(default)s)"
     )
-    parser.add_argument("--updates", type=int, default=200, help="of pathwise gradients (%(default)s)")
-    parser.add_argument("--seeds", type=int, default=3, help="of pathwise gradients (%(default)s)")
+    parser.add_argument("--updates", type=int, default=150, help="of pathwise gradients (%(default)s)")
+    parser.add_argument("--seeds", type=int, default=2, help="of pathwise gradients (%(default)s)")
     parser.add_argument(
-        "--ppo-steps", type=int, default=200_000, help="of each seed; 0: no PPO (%(default)s)"
+        "--ppo-steps", type=int, default=300_000, help="of each seed; 0: no PPO (%(default)s)"
     )
-    parser.add_argument("--ppo-seeds", type=int, default=2, help="of PPO (%(default)s)")
+    parser.add_argument("--ppo-seeds", type=int, default=1, help="of PPO (%(default)s)")
     args = parser.parse_args()
     warnings.filterwarnings("ignore", "load is")
     best_escapement(fishery(1), points=2, episodes=1, fresh=1, rng=np.random.default_rng(0))  # compile

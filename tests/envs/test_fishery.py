@@ -1,5 +1,6 @@
 """Fisheries: the period row by row, rules, published records, and the optimum of one species."""
 
+import dataclasses
 import math
 
 import gymnasium
@@ -12,7 +13,13 @@ from eluder.envs.fishery import (
     ConstantEscapement,
     ConstantMortality,
     EscapementTable,
+    ExactValue,
+    FisheryEnv,
+    FisheryPlan,
+    FisheryStep,
+    GridSearch,
     Noise,
+    Runs,
     best_escapement,
     best_mortality,
     draw_noise,
@@ -274,6 +281,24 @@ def test_env_is_cut_after_all_periods():
     env = fishery_env(2, T=3)
     env.reset(seed=0)
     assert [env.step(np.array([0.0]))[2:4] for _ in range(3)] == [(False, False)] * 2 + [(False, True)]
+
+
+# --- what comes back ---
+
+
+def test_results_cannot_be_changed():
+    f, rng = fishery(1, T=2), np.random.default_rng(0)
+    found = best_mortality(f, points=2, episodes=2, fresh=2, rng=rng)
+    plan, value = fishery_optimum(f, step=0.01), policy_value(f, ConstantMortality((0.1,)), step=0.01)
+    kinds = (GridSearch, FisheryPlan, ExactValue, Runs)
+    for result, kind in zip((found, plan, value, found.runs), kinds, strict=True):
+        assert isinstance(result, kind)
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(result, dataclasses.fields(result)[0].name, None)
+    assert plan.V.shape == (3, len(plan.grid))
+    assert plan.policy.levels.shape == (2, len(plan.grid))
+    assert isinstance(step(f, [0.5], [0.1], 0, [0.0]), FisheryStep)
+    assert isinstance(fishery_env(f), FisheryEnv)
 
 
 # --- bad input ---

@@ -79,10 +79,10 @@ class PathwiseConfig:
     """
 
     policy: FisheryPolicy = field(default_factory=FisheryPolicy)
-    batch_size: int = 64
+    batch_size: int = 256
     lr: float = 0.01
     warm_up: float = 0.05
-    max_grad_norm: float = 1.0
+    max_grad_norm: float = 10.0
     average: float = 0.05
     samples: int = 1000
 

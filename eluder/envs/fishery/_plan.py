@@ -200,7 +200,7 @@ def _grid(fishery: Fishery, step: float, most: float) -> tuple[Fishery, Array, f
     step = checks.number("step", step, 1e-4, 0.05)
     most = checks.number("most", most, 1.0, 10.0)
     step = f.threshold / max(round(f.threshold / step), 1)
-    grid: Array = np.arange(round(most / step) + 1) * step
+    grid: Array = step * np.arange(round(most / step) + 1, dtype=np.float64)
     return f, grid, step
 
 

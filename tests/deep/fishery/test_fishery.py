@@ -197,7 +197,7 @@ def test_step_sizes():
 
 def test_update_ascends_the_mean_return():
     s, keys = Simulator(fishery(3, T=20)), seed_keys([0])
-    c = PathwiseConfig(lr=0.01, warm_up=0.0, max_grad_norm=1e9)
+    c = PathwiseConfig(batch_size=64, lr=0.01, warm_up=0.0, max_grad_norm=1e9)
     p = c.policy.init(s, keys)
     before = p.flat.clone()
     update, _ = make_update(c, s, p, keys, 10)
@@ -263,7 +263,7 @@ def test_training_beats_the_rules_it_starts_from():
 def test_three_species_beat_the_published_reward():
     """150 updates reach more than PPO and its smoothed version, 68.75, by the paper's own measure."""
     f = fishery(3)
-    config = PathwiseConfig(FisheryPolicy(clock=False, start=0.35))
+    config = PathwiseConfig(FisheryPolicy(clock=False))
     result = pathwise(f, 150, config=config)
     runs = simulate(f, learned_rule(result), episodes=4000, rng=np.random.default_rng(0))
     assert runs.published.mean() > 69.3
