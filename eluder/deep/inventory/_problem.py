@@ -23,10 +23,13 @@ class Seen(NamedTuple):
         On hand, then arriving in 1, ..., L - 1 periods.
     past : Tensor, shape (N, B, H, n), or None
         Demand of the last H periods, the newest last; None where policies do not ask for it.
+    calendar : Tensor, shape (C,), or None
+        Features of the period, where demand is recorded.
     """
 
     inventory: Tensor
     past: Tensor | None = None
+    calendar: Tensor | None = None
 
 
 class Problem:
