@@ -54,7 +54,7 @@ def serial():
 FAMILIES = {
     "lost_sales": (lost_sales, LevelPolicy(), HDPOConfig(), 400),
     "geometric": (geometric, LevelPolicy(), HDPOConfig(), 400),
-    "serial": (serial, LevelPolicy(), HDPOConfig(periods=50), 400),
+    "serial": (serial, LevelPolicy(), HDPOConfig(batch_size=256, periods=100), 400),
 }
 
 

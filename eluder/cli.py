@@ -5,6 +5,7 @@ Heavy imports wait until the arguments are parsed.
 
 import argparse
 import contextlib
+import importlib
 import io
 import os
 import re
@@ -49,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     parser = _parser()
     arguments, rest = parser.parse_known_args(argv)
-    if rest and arguments.command != "solve":
+    if rest and arguments.command != "solve" and not getattr(arguments, "setting", None):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     from concurrent.futures import BrokenExecutor
 
@@ -127,10 +128,20 @@ def _parser() -> argparse.ArgumentParser:
     solve.add_argument("--method", help="a planner (by default an exact one that fits the problem)")
     solve.add_argument("--save", type=Path, metavar="FILE.npz", help="keep V, Q and pi")
 
-    train = command("train", _train, "Train a deep agent on an environment of gymnasium.")
-    train.add_argument("agent", help="sac, td3, ppo, dqn, dsac_t ... (a wrong name lists them)")
-    train.add_argument("--env", required=True, metavar="ID", help="a gymnasium id, such as HalfCheetah-v5")
-    train.add_argument("--steps", type=_count, required=True, help="environment steps of each seed: 1e6")
+    train = command(
+        "train",
+        _train,
+        "Train a deep agent on an environment of gymnasium, or an ordering policy on an inventory setting, "
+        "whose parameters are options: --setting lost_sales --lead-time 4 --penalty 9.",
+    )
+    train.add_argument("agent", help="sac, td3, ppo, dqn, dsac_t, hdpo ... (a wrong name lists them)")
+    where = train.add_mutually_exclusive_group(required=True)
+    where.add_argument("--env", metavar="ID", help="a gymnasium id, such as HalfCheetah-v5")
+    where.add_argument("--setting", metavar="NAME", help="an inventory setting (a wrong name lists them)")
+    train.add_argument("--policy", help="of an inventory setting: levels, mlp, gnn ... (levels)")
+    train.add_argument(
+        "--steps", type=_count, help="environment steps of each seed: 1e6; updates of hdpo (400)"
+    )
     train.add_argument(
         "--seeds", type=_seeds, default=[0], metavar="N", help="how many, side by side; or 3,5,8"
     )
@@ -401,16 +412,23 @@ def _method(mdp: Any) -> str:
 # --- train and resume ---
 
 
-def _train(arguments: argparse.Namespace, _: list[str]) -> None:
-    _command().train(arguments, literal)
+def _train(arguments: argparse.Namespace, rest: list[str]) -> None:
+    if arguments.setting is None:
+        if arguments.steps is None:
+            raise ValueError("--steps is missing: environment steps of each seed, such as 1e6")
+        _command().train(arguments, literal)
+    else:
+        _command("inventory").train(arguments, _options(rest), literal)
 
 
 def _resume(arguments: argparse.Namespace, _: list[str]) -> None:
     _command().resume(arguments)
 
 
-def _command() -> Any:
+def _command(area: str = "") -> Any:
     try:
+        if area:
+            return importlib.import_module(f"eluder.deep.{area}.command")
         from eluder.deep import command
     except ImportError as error:
         raise ValueError(str(error)) from None

@@ -3,7 +3,7 @@
 import argparse
 import difflib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from eluder.deep import online
 from eluder.deep.common.config import configure, tuned
 from eluder.deep.common.training import Schedule, read_run
 
-__all__ = ["resume", "train"]
+__all__ = ["changed_schedule", "read_changes", "resume", "train"]
 
 
 def train(arguments: argparse.Namespace, literal: Callable[[str], Any]) -> None:
@@ -30,15 +30,10 @@ def train(arguments: argparse.Namespace, literal: Callable[[str], Any]) -> None:
         If an argument is refused.
     """
     agent, config = _agent(arguments.agent)
-    changes = {}
-    for text in arguments.changes:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise ValueError(f"--set takes FIELD=VALUE, got {text!r}")
-        changes[name] = literal(value)
+    changes = read_changes(arguments.changes, literal)
     config = configure(tuned(config, arguments.agent, arguments.env), changes)
     out = arguments.out or Path("runs") / f"{arguments.agent}-{arguments.env.replace('/', '-')}"
-    schedule = _schedule(arguments, {})
+    schedule = changed_schedule(arguments, Schedule(), {})
     result = agent(
         arguments.env,
         arguments.steps,
@@ -65,6 +60,11 @@ def resume(arguments: argparse.Namespace) -> None:
         If the folder holds no run, or one that cannot be made again from its description.
     """
     held = read_run(arguments.directory)
+    if "setting" in held:
+        from eluder.deep.inventory import command
+
+        command.resume(arguments, held)
+        return
     agent, config = _agent(held["agent"])
     if held.get("factory", ":" in held["env"]):
         raise ValueError(f"{held['env']} is a factory of your own: resume it from Python, with resume=True")
@@ -76,7 +76,7 @@ def resume(arguments: argparse.Namespace) -> None:
         device=arguments.device or held["device"],
         out=arguments.directory,
         resume=True,
-        schedule=_schedule(arguments, held["schedule"]),
+        schedule=changed_schedule(arguments, Schedule(), held["schedule"]),
     )
     _show_training(result)
 
@@ -91,14 +91,71 @@ def _agent(name: str) -> tuple[Callable[..., Any], Any]:
     return agents[name], inspect.signature(agents[name]).parameters["config"].default
 
 
-def _schedule(arguments: argparse.Namespace, held: dict[str, Any]) -> Any:
-    """Return the schedule: what the run was begun with, changed by flags."""
+def read_changes(texts: Sequence[str], literal: Callable[[str], Any]) -> dict[str, Any]:
+    """Read what ``--set`` was told.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        FIELD=VALUE each.
+    literal : callable
+        Reads a value.
+
+    Returns
+    -------
+    dict
+        Values by field.
+
+    Raises
+    ------
+    ValueError
+        If a text has no equals sign.
+
+    Examples
+    --------
+    >>> read_changes(["lr=0.1"], float)
+    {'lr': 0.1}
+    """
+    changes = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ValueError(f"--set takes FIELD=VALUE, got {text!r}")
+        changes[name] = literal(value)
+    return changes
+
+
+def changed_schedule(arguments: argparse.Namespace, schedule: Schedule, held: Mapping[str, Any]) -> Any:
+    """Return the schedule: what the run was begun with, changed by flags.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        Flags of ``eluder train`` or ``eluder resume``.
+    schedule : Schedule
+        The default.
+    held : mapping of str to Any
+        What a run was begun with.
+
+    Returns
+    -------
+    Schedule
+        The schedule.
+
+    Examples
+    --------
+    >>> flags = argparse.Namespace(
+    ...     evaluate_every=5, episodes=None, log_every=None, save_every=None, num_threads=None, quiet=True,
+    ...     tensorboard=False)
+    >>> changed_schedule(flags, Schedule(), {"episodes": 3}).episodes
+    3
+    """
     names = ("evaluate_every", "episodes", "log_every", "save_every", "num_threads")
     flags = {n: getattr(arguments, n) for n in names if getattr(arguments, n) is not None}
     flags |= {"progress": not arguments.quiet}
     if arguments.tensorboard:
         flags["tensorboard"] = True
-    return configure(Schedule(), {**held, **flags})
+    return configure(schedule, {**held, **flags})
 
 
 def _show_training(result: Any) -> None:

@@ -1,11 +1,20 @@
 """Policies for inventory networks, trained by the gradient along sample paths."""
 
+from eluder.deep.inventory._data_driven import (
+    DataDrivenPolicy,
+    QuantileForecast,
+    QuantilePolicy,
+    calendar_features,
+    fit_quantiles,
+)
 from eluder.deep.inventory._draws import drawer
 from eluder.deep.inventory._evaluate import PolicyCost, exact_cost, simulated_cost
 from eluder.deep.inventory._gnn import GNNPolicy
 from eluder.deep.inventory._hdpo import HDPOConfig, hdpo
+from eluder.deep.inventory._hdpo_on_data import DataConfig, hdpo_on_data, recorded_cost
 from eluder.deep.inventory._index_policy import DualIndexPolicy
 from eluder.deep.inventory._inventory_ppo import InventoryPPOConfig, inventory_ppo
+from eluder.deep.inventory._plot import plot_policy
 from eluder.deep.inventory._policies import LevelPolicy, MLPPolicy, Policy
 from eluder.deep.inventory._problem import Problem, Seen, heuristic_levels
 from eluder.deep.inventory._score_function import (
@@ -18,6 +27,14 @@ from eluder.deep.inventory._shared_level import SharedLevelPolicy
 from eluder.deep.inventory._simulator import Outcome, Simulator
 
 __all__ = [
+    "DataConfig",
+    "DataDrivenPolicy",
+    "QuantileForecast",
+    "QuantilePolicy",
+    "calendar_features",
+    "fit_quantiles",
+    "hdpo_on_data",
+    "recorded_cost",
     "DualIndexPolicy",
     "GNNPolicy",
     "GradientNoise",
@@ -39,6 +56,7 @@ __all__ = [
     "hdpo",
     "heuristic_levels",
     "inventory_ppo",
+    "plot_policy",
     "reinforce",
     "simulated_cost",
 ]

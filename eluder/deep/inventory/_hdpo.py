@@ -27,6 +27,7 @@ Deviations from the paper:
 """
 
 import hashlib
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
@@ -49,7 +50,8 @@ from eluder.deep.inventory._draws import drawer
 from eluder.deep.inventory._evaluate import exact_cost, simulated_cost
 from eluder.deep.inventory._policies import MLPPolicy, Policy
 from eluder.deep.inventory._problem import Problem, Seen
-from eluder.envs.inventory import MultivariateNormal, Setting
+from eluder.envs.inventory import MultivariateNormal, Setting, setting_names
+from eluder.envs.inventory import setting as setting_of
 
 __all__ = ["HDPOConfig", "hdpo"]
 
@@ -269,7 +271,8 @@ def hdpo(
     if setting.network.demand is None:
         raise ValueError(f"setting {setting.name} has no law of demand to draw paths from")
     named = {"policy": type(policy).__name__, **(asdict(policy) if is_dataclass(policy) else {})}
-    about = {"agent": "hdpo", "env": identity(setting), "config": {**asdict(config), "policy": named}}
+    settings = {**asdict(config), "policy": named}
+    about = {"agent": "hdpo", "env": identity(setting), "setting": recipe(setting), "config": settings}
     with Training(about, steps, seeds, device, out, resume, schedule) as run:
         problem = Problem(setting, run.device)
         parameters = policy.init(problem, run.keys)
@@ -311,6 +314,16 @@ def identity(setting: Setting) -> str:
     words = (network.unmet, network.objective, network.orders, type(law).__name__)
     digest.update(" ".join(words).encode())
     return f"{setting.name} {digest.hexdigest()[:16]}"
+
+
+def recipe(setting: Setting) -> dict[str, Any] | None:
+    """Return how `eluder.envs.inventory.setting` makes a setting, as plain data; None if it cannot."""
+    try:
+        plain = {"name": setting.name, "options": json.loads(json.dumps(dict(setting.options)))}
+    except (TypeError, ValueError):
+        return None
+    again = setting_of(plain["name"], **plain["options"]) if plain["name"] in setting_names() else None
+    return plain if again is not None and identity(again) == identity(setting) else None
 
 
 def _result(run: Training, policy: Policy, problem: Problem, average: Parameters) -> TrainResult:

@@ -17,8 +17,8 @@ confirmed, nor is how prices are drawn for recorded demand (here one per sample 
 """
 
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -119,6 +119,8 @@ class Setting:
         Added to the seeds of published demand.
     data : ndarray, shape (B, T, n), or None
         Recorded demand, where there is no law.
+    options : mapping of str to Any
+        What `setting` was told.
     """
 
     name: str
@@ -131,6 +133,7 @@ class Setting:
     kind: str | None = None
     demand_shift: int = 0
     data: Array | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
     _reference: Callable[[], float] | None = None
 
     def reference(self) -> float:
@@ -231,7 +234,7 @@ def setting(name: str, **options: Any) -> Setting:
     for option in options:
         if option not in known:
             raise ValueError(f"{name} has no option {option!r}, it has {known}")
-    return build(**options)
+    return replace(build(**options), options=options)
 
 
 def setting_names() -> tuple[str, ...]:

@@ -1,0 +1,144 @@
+"""What ``eluder train hdpo --setting NAME`` and ``eluder resume`` do for ordering policies."""
+
+import argparse
+import difflib
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from eluder.core.results import TrainResult
+from eluder.deep import inventory
+from eluder.deep.command import changed_schedule, read_changes
+from eluder.deep.common.config import configure
+from eluder.deep.inventory._evaluate import exact_cost
+from eluder.deep.inventory._plot import plot_policy
+from eluder.deep.inventory._policies import LevelPolicy, MLPPolicy
+from eluder.deep.inventory._problem import Problem
+from eluder.envs.inventory import Setting, setting
+
+__all__ = ["resume", "train"]
+
+STEPS = 400  # updates, if none are asked for
+SHORT = {"levels": "LevelPolicy", "mlp": "MLPPolicy", "gnn": "GNNPolicy", "shared": "SharedLevelPolicy"}
+
+
+def train(arguments: argparse.Namespace, options: Mapping[str, Any], literal: Callable[[str], Any]) -> None:
+    """Train an ordering policy as the command line says.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        Of ``eluder train``.
+    options : mapping of str to Any
+        Of the setting.
+    literal : callable
+        Reads a value.
+
+    Raises
+    ------
+    ValueError
+        If an argument is refused.
+    """
+    trainer, defaults = _trainer(arguments.agent)
+    policy = _policy(arguments.policy or "levels")()
+    config = configure(defaults["config"], read_changes(arguments.changes, literal))
+    given = setting(arguments.setting, **options)
+    words = "-".join(f"{key}={value}" for key, value in options.items())
+    out = arguments.out or Path("runs") / "-".join(filter(None, (arguments.agent, arguments.setting, words)))
+    result = trainer(
+        given,
+        arguments.steps or STEPS,
+        policy=policy,
+        config=config,
+        seeds=arguments.seeds,
+        device=arguments.device,
+        out=out,
+        schedule=changed_schedule(arguments, defaults["schedule"], {}),
+    )
+    _show(result, given, policy)
+
+
+def resume(arguments: argparse.Namespace, held: Mapping[str, Any]) -> None:
+    """Go on with a run as the command line says.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        Of ``eluder resume``.
+    held : mapping of str to Any
+        What the folder says of the run.
+
+    Raises
+    ------
+    ValueError
+        If the setting cannot be made again from its description.
+    """
+    trainer, defaults = _trainer(held["agent"])
+    if held["setting"] is None:
+        raise ValueError(f"{held['env']} is a setting of your own: resume it from Python, with resume=True")
+    values = dict(held["config"])
+    told = dict(values.pop("policy"))
+    policy = configure(_policy(told.pop("policy"))(), told)
+    given = setting(held["setting"]["name"], **held["setting"]["options"])
+    result = trainer(
+        given,
+        arguments.steps or held["steps"],
+        policy=policy,
+        config=configure(defaults["config"], values),
+        seeds=held["seeds"],
+        device=arguments.device or held["device"],
+        out=arguments.directory,
+        resume=True,
+        schedule=changed_schedule(arguments, defaults["schedule"], held["schedule"]),
+    )
+    _show(result, given, policy)
+
+
+def _trainer(name: str) -> tuple[Callable[..., TrainResult], dict[str, Any]]:
+    """Return a trainer and the defaults of its arguments."""
+    trainers = {}
+    for key in inventory.__all__:
+        thing = getattr(inventory, key)
+        if inspect.isfunction(thing) and {"policy", "config"} <= inspect.signature(thing).parameters.keys():
+            trainers[key] = thing
+    if name not in trainers:
+        near = difflib.get_close_matches(name, trainers, n=1)
+        hint = f", did you mean {near[0]!r}?" if near else "."
+        raise ValueError(f"unknown trainer {name!r}{hint} Valid: {', '.join(sorted(trainers))}")
+    parameters = inspect.signature(trainers[name]).parameters
+    return trainers[name], {key: p.default for key, p in parameters.items()}
+
+
+def _policy(name: str) -> Any:
+    """Return a class of policies, by its short name or its own."""
+    known = {SHORT.get(name, name)} & set(inventory.__all__)
+    found = getattr(inventory, known.pop()) if known else None
+    if not (inspect.isclass(found) and hasattr(found, "orders")):
+        raise ValueError(f"unknown policy {name!r}. Valid: {', '.join(SHORT)}")
+    return found
+
+
+def _show(result: TrainResult, given: Setting, policy: LevelPolicy | MLPPolicy) -> None:
+    """Print costs and gaps, and draw the policy where the optimal one is known."""
+    import torch
+
+    parameters = {key.removeprefix("policy/"): torch.as_tensor(x) for key, x in result.parameters.items()}
+    exact = exact_cost(policy, parameters, Problem(given))
+    best = given.reference()
+    print("updates     cost per period and store: mean, lowest and highest seed")
+    for step, returns in zip(result.steps, result.returns):
+        by_seed = -returns.mean(axis=1)
+        print(f"{step:<10}  {by_seed.mean():<9.6g}  {by_seed.min():<9.6g}  {by_seed.max():.6g}")
+    if not math.isnan(best) and result.gap is not None:
+        how = "by simulation" if exact is None else f"exact, certified to {max(c.error for c in exact):.0e}"
+        print(f"\n{given.kind}: {best:.9g}")
+        for seed, gap in zip(result.seeds, result.gap):
+            print(f"seed {seed}: gap {100 * gap:.4f} % ({how})")
+    if result.out is None:
+        return
+    written = "evaluations.csv, log.jsonl, checkpoints/"
+    if given.name == "lost_sales" and len(given.network.stores) == 1:
+        written = f"{plot_policy(result, given, result.out / 'policy.png').name}, {written}"
+    print(f"\nin {result.out}: {written}")
