@@ -49,7 +49,9 @@ class Adam:
 
     def __init__(self, parameters: Parameters, lr: float, eps: float = 1e-8) -> None:
         self.flat, self.grad = parameters.flat, parameters.grad
-        self.lr, self.eps = checks.number("lr", lr, 0.0, open_low=True), eps
+        self.eps = eps
+        self.rate = torch.tensor(checks.number("lr", lr, 0.0, open_low=True), device=self.flat.device)
+        self.lr = lr
         self.moments = {
             "step": torch.zeros((), device=self.flat.device),
             "exp_avg": torch.zeros_like(self.flat),
@@ -60,6 +62,16 @@ class Adam:
             tensors = (self.flat, self.grad, self.moments["exp_avg"], self.moments["exp_avg_sq"])
             self.arrays = [x.detach().numpy() for x in tensors]
             self.count = 0
+
+    @property
+    def lr(self) -> float:
+        """Step size; one that is set counts from the next step on, in captured graphs too."""
+        return self._lr
+
+    @lr.setter
+    def lr(self, lr: float) -> None:
+        self._lr = lr
+        self.rate.fill_(lr)
 
     def step(self, lr: float | None = None) -> None:
         """Take one step along the gradient, in place; `lr` changes the step size from here on."""
@@ -85,7 +97,7 @@ class Adam:
                 amsgrad=False,
                 beta1=BETA1,
                 beta2=BETA2,
-                lr=self.lr,
+                lr=self.rate,
                 weight_decay=0.0,
                 eps=self.eps,
                 maximize=False,

@@ -41,6 +41,7 @@ from torch import Tensor
 from eluder.core import checks
 from eluder.core.results import TrainResult
 from eluder.core.types import Array
+from eluder.deep.common.devices import repeated
 from eluder.deep.common.networks import Parameters
 from eluder.deep.common.optim import Adam
 from eluder.deep.common.random import integers
@@ -157,7 +158,7 @@ class Paths:
             shape = (config.periods, rows, problem.simulator.n)
             self.demand = torch.as_tensor(setting.network.demand.sample(rng, shape), **like)
 
-    def next(self, u: int) -> tuple[Tensor, Tensor]:
+    def next(self, u: Tensor | int) -> tuple[Tensor, Tensor]:
         """Return first states (N, B, M, L) and demand (N, T, B, n) of update u."""
         c = self.config
         if c.scenarios is None:
@@ -183,20 +184,20 @@ class Paths:
 
 
 def make_update(
-    config: HDPOConfig, policy: Policy, problem: Problem, parameters: Parameters, steps: int
-) -> tuple[Callable[[Paths, int], dict[str, Tensor]], Adam]:
-    """Return ``update(paths, u)``, which changes the parameters in place and returns metrics, and its
+    config: HDPOConfig, policy: Policy, problem: Problem, parameters: Parameters
+) -> tuple[Callable[[Paths, Tensor | int], dict[str, Tensor]], Adam]:
+    """Return ``update(paths, u)``, which takes a step of the optimiser's size and returns metrics, and the
     optimiser."""
     adam = Adam(parameters, config.lr)
 
-    def update(paths: Paths, u: int) -> dict[str, Tensor]:
+    def update(paths: Paths, u: Tensor | int) -> dict[str, Tensor]:
         x, demand = paths.next(u)
         parameters.zero_grad()
         cost, x = path_cost(policy, parameters.tensors, problem, x, demand)
         loss = cost.mean(dim=1)
         loss.sum().backward()
         norm = clip_by_norm(parameters, config.max_grad_norm)
-        adam.step(step_size(config, u, steps))
+        adam.step()
         paths.keep(x.detach())
         return {"loss": loss.detach(), "grad_norm": norm}
 
@@ -277,11 +278,13 @@ def hdpo(
         problem = Problem(setting, run.device)
         parameters = policy.init(problem, run.keys)
         average, paths = parameters.like(), Paths(config, problem, run.keys)
-        update, adam = make_update(config, policy, problem, parameters, steps)
+        update, adam = make_update(config, policy, problem, parameters)
+        learn = repeated(lambda u, n: update(paths, n), run.device)
         run.keep(parameters=parameters, average=average, adam=adam, paths=paths)
 
         for u in run:
-            run.metrics = update(paths, u)
+            adam.lr = step_size(config, u, steps)
+            run.metrics = learn(u)
             average.track(parameters, max(config.average, 1.0 / (u + 1)))
             evaluate, save = run.due(u)
             if evaluate:

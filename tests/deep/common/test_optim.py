@@ -53,6 +53,7 @@ def test_a_step_size_given_later_stays():
     adam = Adam(p, 0.5)
     p.grad.fill_(1.0)
     adam.step(lr=0.25)
+    assert adam.lr == 0.25
     assert p.flat.item() == pytest.approx(-0.25, abs=1e-6)
     adam.step()
     assert p.flat.item() == pytest.approx(-0.5, abs=1e-6)

@@ -45,8 +45,8 @@ def test_settings_of_ones_own_go_on_from_python_alone(tmp_path, capsys):
     assert "is a setting of your own: resume it from Python" in capsys.readouterr().err
     again = hdpo(given, 5, policy=LevelPolicy(), config=config, out=tmp_path, resume=True)
     assert again.steps[-1] == 5
+    other = setting("lost_sales", lead_time=1, penalty=4)
     with pytest.raises(ValueError, match="holds another run: env is lost_sales"):
-        other = setting("lost_sales", lead_time=1, penalty=4)
         hdpo(other, 5, policy=LevelPolicy(), config=config, out=tmp_path, resume=True)
 
 

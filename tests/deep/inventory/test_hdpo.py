@@ -1,5 +1,6 @@
 """HDPO: one update by hand, the gradient against differences, levels and scales, exact costs, whole runs."""
 
+import importlib
 import math
 from dataclasses import replace
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from eluder.deep.common import devices
 from eluder.deep.common.checkpoint import load_checkpoint
 from eluder.deep.common.networks import mlp
 from eluder.deep.common.random import seed_keys
@@ -40,6 +42,7 @@ from eluder.envs.inventory import (
     step,
     store_policy_cost,
 )
+from tests.deep.graphs import played
 
 LOST = setting("lost_sales", lead_time=2, penalty=4)
 POLICIES = [MLPPolicy(hidden=(5,)), LevelPolicy(hidden=(5, 4))]
@@ -197,7 +200,8 @@ def test_one_update_is_the_gradient_cut_and_adam():
     leaves = {k: y.detach().clone().requires_grad_() for k, y in parameters.tensors.items()}
     cost, end = path_cost(policy, leaves, problem, x.clone(), demand)
     cost.mean(dim=1).sum().backward()
-    update, _ = make_update(config, policy, problem, parameters, 100)
+    update, adam = make_update(config, policy, problem, parameters)
+    adam.lr = step_size(config, 7, 100)
     metrics = update(paths, 7)
     torch.testing.assert_close(paths.x, end.detach())
     assert not torch.equal(paths.next(8)[1], demand)
@@ -381,3 +385,17 @@ def test_the_control_variate_is_the_optimum(name):
     assert controlled.cost > best - 4 * controlled.error
     assert optimal_levels(setting("lost_sales")) is None
     assert optimal_levels(setting("transshipment")) is None
+
+
+@pytest.mark.parametrize("name", ["lost_sales", "many_warehouses"])
+def test_learns_the_same_from_graphs(name, monkeypatch):
+    """The operations of a GPU, once by Python and once from tapes: not a bit differs."""
+    monkeypatch.setattr(devices, "has_kernels", lambda device: False)
+    module = importlib.import_module("eluder.deep.inventory._hdpo")
+    run = {"policy": LevelPolicy(hidden=(6,)), "config": SMALL, "seeds": (2, 3)}
+    plain, used = hdpo(setting(name), 9, **run), []
+    monkeypatch.setattr(module, "repeated", lambda *a: used.append(played(*a)) or used[-1])
+    taped = hdpo(setting(name), 9, **run)
+    assert used[0].tapes
+    for key, x in plain.parameters.items():
+        np.testing.assert_array_equal(x, taped.parameters[key])
