@@ -240,7 +240,7 @@ def gnn_epoch(stores, samples=256, periods=50):
     """Return the CPU seconds of one epoch: forward, back, and a step of Adam."""
     problem, policy, keys = Problem(setting("one_warehouse", stores=stores)), GNNPolicy(), seed_keys([0])
     config, parameters = HDPOConfig(batch_size=samples, periods=periods), policy.init(problem, keys)
-    update, _ = make_update(config, policy, problem, parameters, 2)
+    update, _ = make_update(config, policy, problem, parameters)
     paths, times = Paths(config, problem, keys), [0.0]
     for u in range(2):
         update(paths, u)
