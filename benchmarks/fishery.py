@@ -59,7 +59,7 @@ def reported(model, name, rules, seconds, episodes, note=""):
     )
     ended = 100 * np.mean([r.extinctions for r in runs])
     known = PUBLISHED[model].get(name)
-    return [
+    row = [
         f"Model {model}",
         f"{name}{note}",
         f"{returns.mean():.3f} +- {error:.3f}",
@@ -68,6 +68,8 @@ def reported(model, name, rules, seconds, episodes, note=""):
         "" if known is None else f"{known:g}",
         number(seconds),
     ]
+    print(" | ".join(row), flush=True)
+    return row
 
 
 def constant_rules(model, args):
@@ -140,14 +142,14 @@ def reinforced(model, args):
 
 def main():
     parser = arguments(__doc__.splitlines()[0], repeat=1)
-    parser.add_argument("--episodes", type=int, default=10_000, help="reported of each rule (%(default)s)")
+    parser.add_argument("--episodes", type=int, default=4000, help="reported of each rule (%(default)s)")
     parser.add_argument(
-        "--search-episodes", type=int, default=400, help="of each rule of a grid (%(default)s)"
+        "--search-episodes", type=int, default=200, help="of each rule of a grid (%(default)s)"
     )
-    parser.add_argument("--updates", type=int, default=150, help="of pathwise gradients (%(default)s)")
+    parser.add_argument("--updates", type=int, default=100, help="of pathwise gradients (%(default)s)")
     parser.add_argument("--seeds", type=int, default=2, help="of pathwise gradients (%(default)s)")
     parser.add_argument(
-        "--ppo-steps", type=int, default=300_000, help="of each seed; 0: no PPO (%(default)s)"
+        "--ppo-steps", type=int, default=150_000, help="of each seed; 0: no PPO (%(default)s)"
     )
     parser.add_argument("--ppo-seeds", type=int, default=1, help="of PPO (%(default)s)")
     args = parser.parse_args()
@@ -165,7 +167,6 @@ def main():
         rows.append([f"Model {model}", "PPO, smoothed (theirs alone)", "", "", "", f"{smooth:g}", ""])
         if model == 1:
             text = "\n\n" + exact(rules)
-        print("\n".join(" | ".join(r) for r in rows[-6:]), flush=True)
     head = ["", "policy", "return", "ended early", "paper's measure", "published", "CPU s"]
     publish("fishery", table(head, rows) + text, args.write)
 
