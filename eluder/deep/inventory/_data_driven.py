@@ -66,10 +66,8 @@ def calendar_features(week: np.ndarray) -> np.ndarray:
     """
     day = np.asarray(week, dtype="datetime64[D]")
     year = day.astype("datetime64[Y]").astype(np.int64) + 1970
-    days = [
-        (day - np.array([f"{y}-12-25" for y in year + k], "datetime64[D]")).astype(float) for k in (-1, 0, 1)
-    ]
-    to = np.stack(days)
+    christmas = [np.array([f"{y}-12-25" for y in year + k], "datetime64[D]") for k in (-1, 0, 1)]
+    to = np.stack([(day - that).astype(float) for that in christmas])
     nearest = np.take_along_axis(to, np.abs(to).argmin(axis=0)[None], axis=0)[0]
     angle = 2 * np.pi * (day - day.astype("datetime64[Y]")).astype(float) / 365.25
     return np.column_stack([nearest / 100.0, np.sin(angle), np.cos(angle)])
@@ -137,14 +135,14 @@ class DataDrivenPolicy:
         per_location = located(problem, unit)
         inventory = (seen.inventory / per_location[..., None])[..., problem.slots]
         ratio = past / unit[:, :, None]
-        mean_price = s.penalty.mean()
+        price = max(float(problem.setting.network.penalty.mean()), LEAST)  # the same for any part of it
         parts = [
             inventory,
             ratio.flatten(2),
             (unit / problem.scale).log(),
-            (s.penalty / mean_price).expand(N, B, -1),
-            (s.holding / mean_price).expand(N, B, -1),
-            (s.lead_time / s.L).to(unit.dtype).expand(N, B, -1),
+            (s.penalty / price).expand(N, B, -1),
+            (s.holding / price).expand(N, B, -1),
+            (s.lead_time.to(unit.dtype) / s.L).expand(N, B, -1),
             calendar.expand(N, B, -1),
         ]
         out = mlp(parameters, torch.cat(parts, dim=-1), ACTIVATIONS[self.activation])
@@ -305,8 +303,8 @@ class QuantilePolicy:
     forecaster : QuantileForecast
         Frozen.
     fractile : {"shifted", "constant", "transformed"}
-        What is learnt: a shift of the newsvendor's fractile on the scale of its logit, one fractile for all, or
-        a shift that depends on the newsvendor's. Untrained, "shifted" and "transformed" are the newsvendor's.
+        What is learnt: a shift of the newsvendor's fractile on the scale of its logit, one fractile for all,
+        or a shift that depends on the newsvendor's. Untrained, the first and the last are the newsvendor's.
     hidden : int
         Units of each of two layers of "transformed".
     """

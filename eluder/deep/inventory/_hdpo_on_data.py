@@ -14,8 +14,8 @@ which samples an update sees; a policy sees the last H demands and the calendar 
 
 What is returned are the kept ones.
 
-Guarantee: none. `simulate` with `JustInTime`, which sees the future, bounds the profit of any policy from above
-where a store has one supplier and demand is lost.
+Guarantee: none. `simulate` with `JustInTime`, which sees the future, bounds the profit of any policy from
+above where a store has one supplier and demand is lost.
 
 Deviations from the paper:
 - The loss is divided by the mean demand, so that `max_grad_norm` means the same for every record; the
@@ -49,6 +49,7 @@ from eluder.envs.inventory import SalesSplit, Setting
 __all__ = ["DataConfig", "hdpo_on_data", "recorded_cost"]
 
 ROWS = 2500  # stream of random numbers
+PERCEPTRON = DataDrivenPolicy()
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,6 @@ class Traces:
             raise ValueError(
                 f"{name}.week has {len(split.week)} entries for {demand.shape[1]} weeks of demand"
             )
-        if history.shape[1] < 1:
-            raise ValueError(f"{name}.history must hold at least one week")
         self.demand = torch.as_tensor(demand, **like).transpose(0, 1).contiguous()
         self.history = torch.as_tensor(history, **like).transpose(0, 1).contiguous()
         self.calendar = torch.as_tensor(calendar_features(split.week), **like)
@@ -144,7 +143,7 @@ def recorded_cost(
     *,
     warm_up: int = 16,
 ) -> list[PolicyCost]:
-    """Return the cost of each seed's policy on recorded demand, minus the profit where that is the objective.
+    """Return the cost of each seed's policy on recorded demand: minus the profit where profit is the aim.
 
     Parameters
     ----------
@@ -248,7 +247,7 @@ def hdpo_on_data(
     dev: SalesSplit,
     steps: int,
     *,
-    policy: Policy = DataDrivenPolicy(),
+    policy: Policy = PERCEPTRON,
     config: DataConfig = DataConfig(),
     seeds: Sequence[int] = (0,),
     device: str = "cpu",
@@ -286,8 +285,9 @@ def hdpo_on_data(
     -------
     TrainResult
         ``returns[e, n, 0]`` is the profit per week and store of seed n on `dev` at evaluation e, of averaged
-        parameters; `parameters` are those of the best evaluation. `policy` maps inventories (N, B, M, L), past
-        demands (N, B, H, n) and features of a week (3,) to orders (N, B, E), for the B samples of the setting.
+        parameters; `parameters` are those of the best evaluation. `policy` maps inventories (N, B, M, L),
+        past demands (N, B, H, n) and features of a week (3,) to orders (N, B, E), for the B samples of the
+        setting.
         `gap` is None: no optimum is known.
 
     Raises
@@ -358,12 +358,13 @@ def _result(run: Training, policy: Policy, problem: Problem, kept: Parameters) -
             )
             return policy.orders(kept.tensors, problem, Seen(x, d, c)).cpu().numpy()
 
+    of_week: Any = order
     return TrainResult(
         seeds=np.array(run.seeds),
         steps=np.array([u for u, _ in run.evaluations], np.int64),
         returns=np.stack([x for _, x in run.evaluations]),
         parameters={f"policy/{k}": x.detach().cpu().numpy().copy() for k, x in kept.tensors.items()},
-        policy=order,
+        policy=of_week,
         out=run.out,
         gap=None,
     )
