@@ -50,8 +50,10 @@ PUBLISHED = {
     "many_warehouses": {10: 9.60, 20: 9.40, 30: 9.06, 40: 9.41, 50: 9.17},
 }
 BRIEF = {"samples": 1, "eval_periods": 1, "eval_warm_up": 0}  # the evaluation is done here
-SHARED = HDPOConfig(batch_size=64, periods=60, lr=0.01, **BRIEF)
-DEEP = HDPOConfig(batch_size=64, periods=60, lr=0.005, **BRIEF)
+SHARED = HDPOConfig(batch_size=32, periods=50, lr=0.02, **BRIEF)
+PASSING = HDPOConfig(batch_size=64, periods=60, lr=0.01, **BRIEF)
+MANY = HDPOConfig(batch_size=64, periods=60, lr=0.02, **BRIEF)
+DEEP = HDPOConfig(batch_size=32, periods=60, lr=0.005, **BRIEF)
 
 
 def deep_serial(locations):
@@ -140,7 +142,7 @@ def against(family, sizes, policy, config, steps, args, build):
     """Train on every size; print each row."""
     rows = []
     for n in sizes:
-        if args.only not in str(n):
+        if args.only not in ("", str(n)):
             continue
         given = build(n)
         samples = args.samples or max(1000, 10_000 // len(given.network.stores))
@@ -158,29 +160,29 @@ def against(family, sizes, policy, config, steps, args, build):
 
 def one_warehouse(args):
     build = lambda n: setting("one_warehouse", stores=n)  # noqa: E731
-    return against("one_warehouse", PUBLISHED["one_warehouse"], SharedLevelPolicy(), SHARED, 350, args, build)
+    return against("one_warehouse", PUBLISHED["one_warehouse"], SharedLevelPolicy(), SHARED, 500, args, build)
 
 
 def transshipment(args):
     build = lambda n: setting("transshipment", stores=n)  # noqa: E731
-    return against("transshipment", (3, 5, 10, 20, 30, 50), SharedLevelPolicy(), SHARED, 350, args, build)
+    return against("transshipment", (3, 5, 10, 20, 30, 50), SharedLevelPolicy(), PASSING, 200, args, build)
 
 
 def many_warehouses(args):
     build = lambda n: setting("many_warehouses", stores=n)  # noqa: E731
     sizes = PUBLISHED["many_warehouses"]
-    return against("many_warehouses", sizes, SharedLevelPolicy(), SHARED, 350, args, build)
+    return against("many_warehouses", sizes, SharedLevelPolicy(), MANY, 300, args, build)
 
 
 def serial(args):
-    return against("serial", (4, 7, 10), GNNPolicy(levels=True), DEEP, 150, args, deep_serial)
+    return against("serial", (4, 7, 10), GNNPolicy(levels=True), DEEP, 60, args, deep_serial)
 
 
 def transfer(args):
     """Weights of 50 stores on 500 that they have never seen, and 1,000 stores trained."""
     policy, rows = SharedLevelPolicy(), []
     few, many, most = (setting("one_warehouse", stores=n) for n in (50, 500, 1000))
-    parameters, spent = train(few, policy, SHARED, args.steps or 350, args.seed)
+    parameters, spent = train(few, policy, SHARED, args.steps or 500, args.seed)
     here = HDPOConfig(batch_size=16, periods=60, lr=0.01, **BRIEF)
     steps = args.steps or 100
     trained, longer = train(many, policy, here, steps, args.seed)
