@@ -6,8 +6,10 @@ is CPU seconds of one thread on one core. The second (``--cores 0,1``) is wall t
 two cores, eight of our seeds side by side against one run of the others with two threads. See README.md.
 """
 
+import contextlib
 import os
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -62,13 +64,85 @@ def races(workers, folder, cases, env, field, only, repeat):
     return rows
 
 
+def floor(repeat):
+    """Rows of an update's CPU time beside that of its matrix products alone, of the same shapes."""
+    import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    torch.set_num_threads(1)
+
+    class Shapes(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            if str(func).startswith(("aten.mm", "aten.addmm")):
+                factors = args if "addmm" not in str(func) else args[1:]
+                held.append([torch.randn_like(x) for x in factors[:2]])
+            return func(*args, **(kwargs or {}))
+
+    rows = []
+    for name, update in updates():
+        held, u = [], 0
+        for u in range(4):  # an even number: all kinds of updates
+            if u == 2:
+                held.clear()
+            with Shapes() if u >= 2 else contextlib.nullcontext():
+                update(u)
+        outs = [torch.empty(x.shape[0], y.shape[1]) for x, y in held]
+
+        def products(held=held, outs=outs):
+            for (x, y), out in zip(held, outs):
+                torch.mm(x, y, out=out)
+
+        def pair(update=update):
+            update(2)
+            update(3)
+
+        whole, alone = [], []
+        for _ in range(10 * repeat):
+            for times, call in ((whole, pair), (alone, products)):
+                start = time.process_time()
+                for _ in range(10):
+                    call()
+                times.append(1e3 * (time.process_time() - start) / 20)
+        a, b = np.median(whole), np.median(alone)
+        rows.append([name, number(float(a)), number(float(b)), f"{np.median(np.divide(whole, alone)):.2f}x"])
+        print(f"  {rows[-1]}", flush=True)
+    head = ["HalfCheetah-v5, batches of 256", "ms per update", "its products alone", "ratio"]
+    return table(head, rows)
+
+
+def updates():
+    """(name, update of a number) of the agents, on one random batch."""
+    import torch
+
+    from eluder.deep.common.random import seed_keys
+    from eluder.deep.common.replay import Batch
+    from eluder.deep.online import DSACTConfig, SACConfig, _dsac_t, _sac
+
+    generator = torch.Generator().manual_seed(0)
+    x, y = (torch.randn(1, 256, 17, generator=generator) for _ in range(2))
+    action, reward = 2 * torch.rand(1, 256, 6, generator=generator) - 1, torch.randn(1, 256)
+    batch = Batch(x, action, reward, y, torch.full_like(reward, 0.99))
+    for name, module, config in (
+        ("SAC, 2 x 256", _sac, SACConfig()),
+        ("DSAC-T, 3 x 256", _dsac_t, DSACTConfig()),
+    ):
+        keys = seed_keys([0])
+        nets = module.init(config, 17, 6, keys)
+        update, _ = module.make_update(config, nets, keys, 6)
+        yield name, lambda u, update=update: update(batch, u)
+
+
 def main():
     parser = arguments(__doc__.splitlines()[0], repeat=3)
     parser.add_argument("--env", default="HalfCheetah-v5", help="environment (%(default)s)")
     parser.add_argument(
         "--cores", default="0", help="cores that everything is pinned to: 0, or 0,1 (%(default)s)"
     )
+    parser.add_argument("--floor", action="store_true", help="updates beside their matrix products alone")
     args = parser.parse_args()
+    if args.floor:
+        publish("sac floor", floor(args.repeat), args.write)
+        return
     cores = {int(core) for core in args.cores.split(",")}
     os.sched_setaffinity(0, cores)
     if len(cores) == 1:
