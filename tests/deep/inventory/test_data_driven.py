@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from eluder.deep.common.networks import Parameters
-from eluder.deep.common.random import seed_keys
+from eluder.deep.common.random import seed_keys, uniform
 from eluder.deep.common.training import Schedule
 from eluder.deep.inventory import (
     DataConfig,
@@ -259,6 +259,21 @@ def test_costs_are_those_of_simulate(record):
     got = recorded_cost(policy, parameters, it, split, warm_up=10)[0]
     assert got.cost == pytest.approx(wanted.mean_per_store, rel=1e-5)
     assert got.error == pytest.approx(wanted.standard_error_per_store, rel=1e-4)
+
+
+def test_an_update_plays_its_rows_with_their_prices_and_lead_times(record):
+    it, policy, keys = setting("favorita", sales=record.sales), DataDrivenPolicy(8, (4,)), seed_keys([3, 5])
+    problem, config = Problem(it), DataConfig(batch_size=3)
+    parameters, traces = policy.init(problem, keys), data.Traces(short(record), problem, "s")
+    with torch.no_grad():
+        demand, history = (x.transpose(0, 1).expand(2, -1, -1, -1) for x in (traces.demand, traces.history))
+        costs = data.trace_costs(policy, parameters.tensors, problem, demand, history, traces.calendar)
+    update, _ = data.make_update(config, policy, problem, parameters, 10, keys)
+    loss = update(traces, 4)["loss"]
+    rows = uniform(keys, 4, data.ROWS, (len(record.sales),)).argsort(dim=1)[:, :3]
+    assert rows[0].tolist() != rows[1].tolist()
+    for n in range(2):
+        assert loss[n].item() == pytest.approx(costs[n][:, rows[n]].mean().item(), rel=1e-5)
 
 
 def test_seeds_side_by_side_are_those_alone(record):
