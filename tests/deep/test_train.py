@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+from argparse import Namespace
 
 import gymnasium
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from gymnasium.spaces import Discrete
 
 from eluder.cli import main
+from eluder.deep.command import changed_schedule, read_changes
 from eluder.deep.common.log import Log
 from eluder.deep.common.video import record_video
 from eluder.deep.online import SACConfig, Schedule, sac
@@ -172,3 +174,14 @@ def test_films_of_what_is_counted_and_of_one_of_many(tmp_path):
         del gymnasium.registry["Drawn-v0"]
     with pytest.raises(ValueError, match="env 'NoSuch-v0' cannot be made"):
         record_video(follow, "NoSuch-v0", tmp_path / "film.gif")
+
+
+def test_flags_change_what_a_run_was_begun_with():
+    names = ("evaluate_every", "episodes", "log_every", "save_every", "num_threads")
+    flags = Namespace(**dict.fromkeys(names), quiet=True, tensorboard=False)
+    flags.episodes = 3
+    found = changed_schedule(flags, Schedule(), {"episodes": 7, "log_every": 11})
+    assert (found.episodes, found.log_every, found.progress) == (3, 11, False)
+    assert read_changes(["a=1", "b=x=y"], str) == {"a": "1", "b": "x=y"}
+    with pytest.raises(ValueError, match="--set takes FIELD=VALUE, got 'gamma'"):
+        read_changes(["gamma"], str)
