@@ -213,8 +213,8 @@ plt.show()
 
 # %% [markdown]
 # On one store the copies bring the score function within a small factor of the pathwise gradient: there is
-# one order a period to which a cost may belong. Without copies it needs an order of magnitude more, and so
-# does PPO, whose learnt value does not know the demand.
+# one order a period to which a cost may belong. Without copies it needs an order of magnitude more, and
+# PPO, whose learnt value does not know the demand, more still.
 #
 # ## 6. Where the path has no slope
 #

@@ -64,7 +64,7 @@ FOLLOW = 0.1  # rate at which the average cost follows
 
 @dataclass(frozen=True)
 class InventoryPPOConfig(HDPOConfig):
-    """What PPO can be told: all of `HDPOConfig`, and
+    """What PPO can be told: all of `HDPOConfig`, and how it explores and learns a value.
 
     Attributes
     ----------

@@ -59,7 +59,7 @@ NOISE = 3000  # stream of random numbers
 
 @dataclass(frozen=True)
 class ReinforceConfig(HDPOConfig):
-    """What REINFORCE can be told: all of `HDPOConfig`, and
+    """What REINFORCE can be told: all of `HDPOConfig`, and how it explores.
 
     Attributes
     ----------

@@ -13,6 +13,7 @@ from eluder.deep.inventory import (
     DataConfig,
     DataDrivenPolicy,
     Problem,
+    QuantileForecast,
     QuantilePolicy,
     Seen,
     calendar_features,
@@ -161,6 +162,7 @@ def test_quantile_orders_are_those_written_row_by_row(record, fractile):
     it = setting("favorita", sales=record.sales)
     problem = Problem(it, dtype=torch.float64)
     forecaster = fit_quantiles(it, short(record, (0, 60)), history=6, steps=3, batch_size=32, hidden=8)
+    assert isinstance(forecaster, QuantileForecast)
     assert forecaster.periods == (5, 6, 7)
     policy = QuantilePolicy(forecaster, fractile, hidden=4)
     parameters = doubled(policy.init(problem, seed_keys([1, 2])), 0.3)

@@ -13,6 +13,7 @@ from eluder.deep.common.networks import Parameters
 from eluder.deep.common.random import normal, seed_keys
 from eluder.deep.common.training import Schedule
 from eluder.deep.inventory import (
+    GradientNoise,
     HDPOConfig,
     LevelPolicy,
     MLPPolicy,
@@ -79,6 +80,7 @@ def test_both_estimators_have_the_mean_of_the_closed_form(estimator, theta):
         one_period(), estimator, policy=Constant(theta), paths=64_000, periods=1, copies=4, sigma=0.1
     )
     x = 4 * (np.arange(4000) + 0.5) / 4000
+    assert isinstance(measured, GradientNoise)
     wanted = 9.0 * np.mean([NormalDist().cdf((x_i + theta - 4) / s) for x_i in x]) - 7.0
     assert measured.error[0] < 0.2
     assert abs(measured.gradient[0] - wanted) < 4 * measured.error[0]
