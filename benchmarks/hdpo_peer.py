@@ -22,13 +22,18 @@ from eluder.deep.inventory import HDPOConfig, LevelPolicy, MLPPolicy, Problem, e
 from eluder.deep.inventory._hdpo import Paths, make_update, step_size
 from eluder.envs.inventory import setting
 
-POLICIES = {"eluder, levels": LevelPolicy(), "eluder, perceptron": MLPPolicy()}
+SHORT = HDPOConfig(batch_size=128, periods=20, lr=0.03, average=0.1)
+CASES = {  # policy, configuration, updates of the whole run
+    "eluder, perceptron, a short run": (MLPPolicy(), SHORT, 60),
+    "eluder, perceptron": (MLPPolicy(), HDPOConfig(), 200),
+    "eluder, levels": (LevelPolicy(), HDPOConfig(), 200),
+}
 
 
-def curve(policy, target, steps=200, every=5):
+def curve(policy, config, steps, target, seed, every=5):
     """CPU seconds of training, and exact gap, until the gap is below the target."""
     given = setting("lost_sales", lead_time=4, penalty=9)
-    problem, keys, config = Problem(given), seed_keys([0]), HDPOConfig()
+    problem, keys = Problem(given), seed_keys([seed])
     best, parameters = given.reference(), policy.init(problem, keys)
     update, adam = make_update(config, policy, problem, parameters)
     average, paths, spent, found = parameters.like(), Paths(config, problem, keys), 0.0, []
@@ -54,7 +59,10 @@ def main():
     torch.set_num_threads(1)
     hdpo(setting("lost_sales", lead_time=1, penalty=4), 2, policy=LevelPolicy())  # compile
     worker, rows, epochs = Worker("original", "original_hdpo", args), [], []
-    found = {name: curve(policy, args.target) for name, policy in POLICIES.items()}
+    found = {}
+    for name, case in CASES.items():  # the median of three seeds
+        runs = [curve(*case, args.target, seed) for seed in range(3)]
+        found[name] = sorted(runs, key=lambda points: points[-1][0])[1]
     if worker.installed:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "nothing.npz")
