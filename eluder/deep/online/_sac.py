@@ -2,7 +2,8 @@
 
 Haarnoja, Zhou, Hartikainen, Tucker, Ha, Tan, Kumar, Zhu, Gupta, Abbeel & Levine (2018), Soft actor-critic
 algorithms and applications, arXiv:1812.05905. Options: an ensemble of critics with random subsets (REDQ:
-Chen, Wang, Zhou & Ross, Randomized ensembled double Q-learning, ICLR 2021, arXiv:2101.05982).
+Chen, Wang, Zhou & Ross, Randomized ensembled double Q-learning, ICLR 2021, arXiv:2101.05982); critics with
+dropout (DroQ: Hiraoka et al., ICLR 2022, arXiv:2110.02034, in `_droq`).
 
 Pseudo-code, N seeds side by side::
 
@@ -49,10 +50,11 @@ from eluder.deep.common.random import normal, uniform
 from eluder.deep.common.replay import Batch, Replay
 from eluder.deep.common.run import Run, updates_due
 from eluder.deep.common.training import Schedule
+from eluder.deep.online._droq import DropoutCritic, droq_shapes, init_droq
 
 __all__ = ["SACConfig", "sac"]
 
-ACTOR, CRITIC, WARMUP, ACT, NOISE, SAMPLE, SUBSET = range(0, 7000, 1000)  # streams of random numbers
+ACTOR, CRITIC, WARMUP, ACT, NOISE, SAMPLE, SUBSET, DROPOUT = range(0, 8000, 1000)  # streams of random numbers
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,9 @@ class SACConfig:
         Members of the ensemble.
     num_sampled : int or None
         Critics drawn for each target (REDQ: 2 of 10 at utd 20, with actor_every 20); None takes all.
+    dropout : float
+        Part of the units of critics that is dropped, with layer normalisation (DroQ: 0.01 with num_critics 2,
+        num_sampled 2, utd 20, actor_every 20), by autograd; 0 for plain critics.
     alpha : float
         First temperature.
     learn_alpha : bool
@@ -117,6 +122,7 @@ class SACConfig:
     n_step: int = 1
     num_critics: int = 2
     num_sampled: int | None = None
+    dropout: float = 0.0
     alpha: float = 1.0
     learn_alpha: bool = True
     target_entropy: float | None = None
@@ -129,6 +135,7 @@ class SACConfig:
             checks.number(name, getattr(self, name), 0.0, open_low=True)
         checks.number("gamma", self.gamma, 0.0, 1.0)
         checks.number("tau", self.tau, 0.0, 1.0, open_low=True)
+        checks.number("dropout", self.dropout, 0.0, 1.0, open_high=True)
         checks.number("utd", self.utd, 0.0)
         for name in ("batch_size", "replay_size", "num_envs", "actor_every", "n_step", "num_critics"):
             checks.integer(name, getattr(self, name))
@@ -156,9 +163,10 @@ def init(config: SACConfig, obs_dim: int, A: int, keys: Tensor) -> Networks:
     """Draw the first parameters."""
     N, device = len(keys), keys.device
     actor = Parameters(mlp_shapes((obs_dim, *config.hidden, 2 * A)), N, device)
-    critic = Parameters(mlp_shapes((obs_dim + A, *config.hidden, 1), (config.num_critics,)), N, device)
+    shapes, draw = (droq_shapes, init_droq) if config.dropout else (mlp_shapes, init_mlp)
+    critic = Parameters(shapes((obs_dim + A, *config.hidden, 1), (config.num_critics,)), N, device)
     init_mlp(actor, keys, ACTOR)
-    init_mlp(critic, keys, CRITIC)
+    draw(critic, keys, CRITIC)
     alpha = Parameters({"log_alpha": (1,)}, N, device)
     with torch.no_grad():
         alpha["log_alpha"].fill_(config.alpha).log_()
@@ -200,14 +208,24 @@ def make_update(
     def place(parameters: Parameters, learn: bool) -> Any:
         return network(parameters, config.activation, learn=learn, fused=config.fused, dtype=config.dtype)
 
-    next_actor, target = place(nets.actor, False), place(nets.target, False)
-    critics = critic_gradient(place(nets.critic, True), config.fused)
+    act, dropped = ACTIVATIONS[config.activation].forward, list[DropoutCritic]()
+
+    def place_critic(parameters: Parameters, learn: bool) -> Any:
+        if not config.dropout:
+            return place(parameters, learn)
+        stream = DROPOUT + 100 * len(dropped)
+        dropped.append(DropoutCritic(parameters, act, config.dropout, keys, stream, learn=learn))
+        return dropped[-1]
+
+    fused = config.fused and not config.dropout
+    next_actor, target = place(nets.actor, False), place_critic(nets.target, False)
+    critics = critic_gradient(place_critic(nets.critic, True), fused)
     improve = actor_gradient(
-        place(nets.actor, True),
-        place(nets.critic, False),
+        network(nets.actor, config.activation, fused=fused, dtype=config.dtype if fused else "float32"),
+        place_critic(nets.critic, False),
         config.log_std_range,
         least=config.num_sampled is None,
-        fused=config.fused,
+        fused=fused,
     )
     adam_actor = Adam(nets.actor, config.lr_actor)
     adam_critic = Adam(nets.critic, config.lr_critic)
@@ -217,6 +235,8 @@ def make_update(
 
     def update(batch: Batch, u: int, n: Tensor | int | None = None) -> dict[str, Tensor]:
         n = u if n is None else n
+        for critic in dropped:
+            critic.n = n
         noise = normal(keys, n, NOISE, (2, B, A))
         alpha = log_alpha.detach().exp()
 

@@ -19,6 +19,11 @@ AGENTS = {
         "Pendulum-v1",
         online.SACConfig(**SMALL, num_critics=3, num_sampled=2, actor_every=2, utd=2, n_step=3, num_envs=2),
     ),
+    "droq": (
+        "sac",
+        "Pendulum-v1",
+        online.SACConfig(**SMALL, dropout=0.1, num_sampled=2, utd=2, actor_every=2),
+    ),
     "td3": ("td3", "Pendulum-v1", online.TD3Config(**SMALL)),
     "ddpg": ("ddpg", "Pendulum-v1", online.DDPGConfig(**SMALL)),
     "dsac": ("dsac", "Pendulum-v1", online.DSACConfig(**SMALL)),
