@@ -192,8 +192,9 @@ class Simulator:
         on_hand = torch.cat([inventory[..., :W, 0], q.new_zeros(*q.shape[:-1], 1)], dim=-1)
         if whole:
             return self._whole_shares(q, total, on_hand)
-        ratio = on_hand / torch.where(total > 0, total, 1.0)
-        scale = torch.where((total > on_hand) | ~self.holds, ratio, 1.0)[..., self.source]
+        short = (total > on_hand) | ~self.holds
+        ratio = on_hand / torch.where(short & (total > 0), total, 1.0)  # else the square of tiny orders is 0
+        scale = torch.where(short, ratio, 1.0)[..., self.source]
         return torch.where(self.supplied, q, q * scale)
 
     def _whole_shares(self, q: Tensor, total: Tensor, on_hand: Tensor) -> Tensor:

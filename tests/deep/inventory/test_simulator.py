@@ -114,6 +114,15 @@ def test_gradients_are_those_of_differences(name):
         assert ((gx * dx).sum() + (gq * dq).sum()).item() == pytest.approx(slope.item(), rel=1e-4, abs=1e-4)
 
 
+def test_tiny_orders_have_a_finite_gradient():
+    """The square of 1e-25 is zero in float32."""
+    simulator = Simulator(setting("one_warehouse", stores=3).network)
+    x = torch.full((1, 1, 4, simulator.L), 5.0)
+    q = torch.full((1, 1, 4), 1e-25, requires_grad=True)
+    simulator.step(x, q, torch.ones(1, 1, 3)).inventory.sum().backward()
+    assert q.grad.tolist() == [[[1.0, 0.0, 0.0, 0.0]]]  # what a warehouse ships is not new
+
+
 def test_operations_do_not_depend_on_the_number_of_stores():
     from torch.utils._python_dispatch import TorchDispatchMode
 
