@@ -70,7 +70,7 @@ def resume(arguments: argparse.Namespace) -> None:
         raise ValueError(f"{held['env']} is a factory of your own: resume it from Python, with resume=True")
     result = agent(
         held["env"],
-        arguments.steps or held["steps"],
+        held["steps"] if arguments.steps is None else arguments.steps,
         config=configure(config, held["config"]),
         seeds=held["seeds"],
         device=arguments.device or held["device"],

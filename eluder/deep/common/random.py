@@ -242,5 +242,5 @@ def integers(
     (0, 2)
     """
     words = bits(keys, counter, stream, math.prod(shape)) >> 24 & 0xFFFFFFFFFF
-    bound = torch.as_tensor(high, device=keys.device).expand(len(keys))[:, None]
+    bound = high.expand(len(keys))[:, None] if isinstance(high, Tensor) else high
     return (words * bound >> 40).view(len(keys), *shape)

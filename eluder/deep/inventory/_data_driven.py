@@ -133,7 +133,7 @@ class DataDrivenPolicy:
         past = past[:, :, -self.history :]
         unit = units(problem, past)
         per_location = located(problem, unit)
-        inventory = (seen.inventory / per_location[..., None])[..., problem.slots]
+        inventory = (seen.inventory / per_location[..., None]).flatten(-2).index_select(-1, problem.places)
         ratio = past / unit[:, :, None]
         price = max(float(problem.setting.network.penalty.mean()), LEAST)  # the same for any part of it
         parts = [

@@ -140,6 +140,7 @@ def simulated_cost(
 
     Where the optimal policy is known to be one of levels (a single store with backlog, a serial system), it
     plays the same demand, and the answer is the exact optimum plus the mean difference: a control variate.
+    Demand that is handed over need not follow the law of the setting: it has none.
 
     Parameters
     ----------
@@ -168,6 +169,7 @@ def simulated_cost(
     """
     setting, like = problem.setting, {"dtype": problem.mean.dtype, "device": problem.mean.device}
     rng = np.random.default_rng(checks.integer("seed", seed, 0))
+    best = optimal_levels(setting) if demand is None else None
     if demand is None:
         if setting.network.demand is None:
             raise ValueError(f"demand must be given: {setting.name} has no law of demand")
@@ -177,7 +179,6 @@ def simulated_cost(
     warm_up = checks.integer("warm_up", warm_up, 0, demand.shape[1] - 1)
     first = torch.as_tensor(setting.first_inventory(len(demand), rng=rng), **like)
     costs, known = _play(policy, parameters, problem, first, demand, warm_up), 0.0
-    best = optimal_levels(setting)
     if best is not None:
         levels, known = best
         rule, control = _levels(problem, levels)
@@ -213,12 +214,10 @@ def optimal_levels(setting: Setting) -> tuple[Array, float] | None:
     """Return echelon levels of the optimal policy, shape (M,), and its exact cost, where that is its form."""
     network, M = setting.network, setting.network.num_locations
     law = network.demand
-    chain = len(network.stores) == 1 and network.num_edges == M and network.lead_time.ndim == 1
-    plain = (
-        network.unmet == "backlog"
-        and not network.fixed_cost.any()
-        and not np.isfinite(network.capacity).any()
-    )
+    chain = len(network.stores) == 1 and network.num_edges == M and network.num_samples is None
+    free = not (network.fixed_cost.any() or network.unit_cost.any() or np.isfinite(network.capacity).any())
+    kept = network.unmet == "backlog" and network.objective == "cost" and bool(network.holds.all())
+    plain = free and kept
     if not (chain and plain and isinstance(law, Normal | IntegerDemand) and setting.kind == "optimum"):
         return None
     order = network.upstream_first()[::-1]

@@ -51,7 +51,7 @@ from eluder.deep.inventory._draws import drawer
 from eluder.deep.inventory._evaluate import exact_cost, simulated_cost
 from eluder.deep.inventory._policies import MLPPolicy, Policy
 from eluder.deep.inventory._problem import Problem, Seen
-from eluder.envs.inventory import MultivariateNormal, Setting, setting_names
+from eluder.envs.inventory import Setting, Trace, setting_names
 from eluder.envs.inventory import setting as setting_of
 
 __all__ = ["HDPOConfig", "hdpo"]
@@ -155,8 +155,12 @@ class Paths:
         else:
             rng = np.random.default_rng(START + 1)
             assert setting.network.demand is not None
-            shape = (config.periods, rows, problem.simulator.n)
-            self.demand = torch.as_tensor(setting.network.demand.sample(rng, shape), **like)
+            law, shape = setting.network.demand, (config.periods, rows, problem.simulator.n)
+            if isinstance(law, Trace):  # a window is a path
+                demand = law.sample(rng, (rows, config.periods, shape[-1])).transpose(1, 0, 2)
+            else:
+                demand = law.sample(rng, shape)
+            self.demand = torch.as_tensor(np.ascontiguousarray(demand), **like)
 
     def next(self, u: Tensor | int) -> tuple[Tensor, Tensor]:
         """Return first states (N, B, M, L) and demand (N, T, B, n) of update u."""
@@ -243,9 +247,9 @@ def hdpo(
     -------
     TrainResult
         ``returns[e, n, 0]`` is minus the cost per period and store of seed n at evaluation e, exact where the
-        policy's Markov chain can be solved; `policy` maps inventories (N, B, M, L) to orders (N, B, E), not
-        rounded; `gap` is the relative distance of the last cost to the optimum or bound of the setting, None
-        if it has none.
+        policy's Markov chain can be solved (by simulation where it orders without bound); `policy` maps
+        inventories (N, B, M, L) to orders (N, B, E), not rounded; `gap` is the relative distance of the last
+        cost to the optimum or bound of the setting, None if it has none.
 
     Raises
     ------
@@ -269,11 +273,7 @@ def hdpo(
     >>> result.returns.shape, result.gap.shape
     ((1, 1, 1), (1,))
     """
-    if setting.network.demand is None:
-        raise ValueError(f"setting {setting.name} has no law of demand to draw paths from")
-    named = {"policy": type(policy).__name__, **(asdict(policy) if is_dataclass(policy) else {})}
-    settings = {**asdict(config), "policy": named}
-    about = {"agent": "hdpo", "env": identity(setting), "setting": recipe(setting), "config": settings}
+    about = description("hdpo", setting, policy, config)
     with Training(about, steps, seeds, device, out, resume, schedule) as run:
         problem = Problem(setting, run.device)
         parameters = policy.init(problem, run.keys)
@@ -288,33 +288,72 @@ def hdpo(
             average.track(parameters, max(config.average, 1.0 / (u + 1)))
             evaluate, save = run.due(u)
             if evaluate:
-                costs = exact_cost(policy, average.tensors, problem)
-                if costs is None:
-                    costs = simulated_cost(
-                        policy,
-                        average.tensors,
-                        problem,
-                        samples=config.samples,
-                        periods=config.eval_periods,
-                        warm_up=config.eval_warm_up,
-                    )
-                cost = np.array([[c.cost] for c in costs])
-                run.evaluations.append((u + 1, -cost))
-                run.log.evaluation(u + 1, -cost, np.ones_like(cost, dtype=np.int64))
+                keep_evaluation(run, u + 1, evaluation(config, policy, average, problem))
             if save:
                 run.save(u + 1)
+        if not run.evaluations:  # a run that was further than it is asked for
+            keep_evaluation(run, run.start, evaluation(config, policy, average, problem))
         return _result(run, policy, problem, average)
 
 
+def description(agent: str, setting: Setting, policy: Policy, config: HDPOConfig) -> dict[str, Any]:
+    """Return what is trained, as plain data; refuse a setting that paths cannot be drawn of."""
+    if setting.network.demand is None:
+        raise ValueError(f"setting {setting.name} has no law of demand to draw paths from")
+    if setting.network.num_samples is not None:
+        raise ValueError(f"setting {setting.name} has parameters of its own for each sample, paths have none")
+    network, soonest = setting.network, int(setting.network.lead_time.min())
+    free = not (network.warehouses or network.unit_cost.any())
+    if free and config.periods <= soonest:
+        raise ValueError(f"periods is {config.periods}: no order arrives so soon, the first after {soonest}")
+    named = {"policy": type(policy).__name__, **(asdict(policy) if is_dataclass(policy) else {})}
+    settings = {**asdict(config), "policy": named}
+    return {"agent": agent, "env": identity(setting), "setting": recipe(setting), "config": settings}
+
+
+def evaluation(config: HDPOConfig, policy: Policy, average: Parameters, problem: Problem) -> Array:
+    """Return the cost of each seed's policy, shape (N, 1): exact if possible, else by simulation.
+
+    A policy that reaches too many states, as one that still orders without bound, is simulated too.
+    """
+    try:
+        costs = exact_cost(policy, average.tensors, problem)
+    except ValueError:
+        costs = None
+    if costs is None:
+        costs = simulated_cost(
+            policy,
+            average.tensors,
+            problem,
+            samples=config.samples,
+            periods=config.eval_periods,
+            warm_up=config.eval_warm_up,
+        )
+    return np.array([[c.cost] for c in costs])
+
+
+def keep_evaluation(run: Training, now: int, cost: Array) -> None:
+    """Keep and log the costs of an evaluation, shape (N, 1)."""
+    run.evaluations.append((now, -cost))
+    run.log.evaluation(now, -cost, np.ones_like(cost, dtype=np.int64))
+
+
 def identity(setting: Setting) -> str:
-    """Return the name of a setting and a digest of its network: a folder goes on with no other."""
+    """Return the name of a setting and a digest of its network and demand: a folder goes on with no other."""
     network, digest = setting.network, hashlib.sha256()
-    law = network.demand
+    law: Any = network.demand
     numbers = [getattr(network, name) for name in ARRAYS] + [setting.mean, setting.sd]
-    numbers += [law.covariance] if isinstance(law, MultivariateNormal) else []
+    numbers += [] if setting.data is None else [setting.data]
+    if is_dataclass(law) and not isinstance(law, type):
+        told = asdict(law)
+    else:
+        told = dict(getattr(law, "__dict__", {}))
+    told = {key: np.asarray(x) for key, x in sorted(told.items())}
+    numbers += [x for x in told.values() if x.dtype.kind in "biuf"]
     for x in numbers:
+        digest.update(f"{np.shape(x)}".encode())
         digest.update(np.ascontiguousarray(x, dtype=np.float64).tobytes())
-    words = (network.unmet, network.objective, network.orders, type(law).__name__)
+    words = (network.unmet, network.objective, network.orders, type(law).__name__, *told)
     digest.update(" ".join(words).encode())
     return f"{setting.name} {digest.hexdigest()[:16]}"
 

@@ -41,7 +41,7 @@ from eluder.deep.common.seedwise import clip_by_norm
 from eluder.deep.common.training import Schedule, Training
 from eluder.deep.inventory._data_driven import DataDrivenPolicy, calendar_features
 from eluder.deep.inventory._evaluate import PolicyCost
-from eluder.deep.inventory._hdpo import HDPOConfig, step_size
+from eluder.deep.inventory._hdpo import HDPOConfig, identity, step_size
 from eluder.deep.inventory._policies import Policy
 from eluder.deep.inventory._problem import Problem, Seen
 from eluder.envs.inventory import SalesSplit, Setting
@@ -318,7 +318,7 @@ def hdpo_on_data(
     """
     plain = {k: v for k, v in _fields(policy).items() if isinstance(v, int | float | str | tuple)}
     named = {"policy": type(policy).__name__, **plain}
-    about = {"agent": "hdpo_on_data", "env": setting.name, "config": {**asdict(config), "policy": named}}
+    about = {"agent": "hdpo_on_data", "env": identity(setting), "config": {**asdict(config), "policy": named}}
     with Training(about, steps, seeds, device, out, resume, schedule) as run:
         problem = Problem(_recorded(setting), run.device)
         learn, judge = Traces(train, problem, "train"), Traces(dev, problem, "dev")

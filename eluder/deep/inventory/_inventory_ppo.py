@@ -28,7 +28,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -39,15 +38,21 @@ from eluder.deep.common.optim import Adam
 from eluder.deep.common.random import normal, uniform
 from eluder.deep.common.seedwise import clip_by_norm
 from eluder.deep.common.training import Schedule, Training
-from eluder.deep.inventory._hdpo import HDPOConfig, Paths, _result, step_size
+from eluder.deep.inventory._hdpo import (
+    HDPOConfig,
+    Paths,
+    _result,
+    description,
+    evaluation,
+    keep_evaluation,
+    step_size,
+)
 from eluder.deep.inventory._policies import MLPPolicy, Policy, flat_inventory
 from eluder.deep.inventory._problem import Problem, Seen
 from eluder.deep.inventory._score_function import (
     NOISE,
     Rollout,
     check_noise,
-    description,
-    evaluation,
     log_densities,
     log_density,
     noisy,
@@ -301,9 +306,9 @@ def inventory_ppo(
             average.track(actor, max(config.average, 1.0 / (u + 1)))
             evaluate, save = run.due(u)
             if evaluate:
-                cost = evaluation(config, policy, average, problem)
-                run.evaluations.append((u + 1, -cost))
-                run.log.evaluation(u + 1, -cost, np.ones_like(cost, dtype=np.int64))
+                keep_evaluation(run, u + 1, evaluation(config, policy, average, problem))
             if save:
                 run.save(u + 1)
+        if not run.evaluations:  # a run that was further than it is asked for
+            keep_evaluation(run, run.start, evaluation(config, policy, average, problem))
         return _result(run, policy, problem, average)

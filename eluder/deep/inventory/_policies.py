@@ -36,7 +36,7 @@ class Policy(Protocol):
 
 def flat_inventory(problem: Problem, seen: Seen) -> Tensor:
     """Return the slots that can hold something, in means of demand, shape (N, B, F)."""
-    return seen.inventory[..., problem.slots] / problem.scale
+    return seen.inventory.flatten(-2).index_select(-1, problem.places) / problem.scale
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,15 @@
 """What a policy knows of a network before it learns: sizes, scales, and levels that a heuristic would use."""
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from scipy.special import ndtri
 from torch import Tensor
 
 from eluder.core.types import Array, IntArray
 from eluder.deep.inventory._simulator import Simulator
-from eluder.envs.inventory import Setting, shang_song
+from eluder.envs.inventory import IntegerDemand, Network, Normal, Setting, shang_song
 
 __all__ = ["Problem", "Seen", "heuristic_levels"]
 
@@ -56,6 +56,8 @@ class Problem:
         Part of what its target wants that each edge orders at first: one over the number of its sources.
     slots : Tensor of bool, shape (M, L)
         Slots that can hold something: up to the longest lead time into the location.
+    places : Tensor of int64, shape (F,)
+        Where these are among all slots ``i L + j``: a mask of booleans cannot be captured in a graph.
     reach : Tensor, shape (M, M)
         ``reach[i, j] = 1`` where stock at i can come to j, i itself among them: echelons.
 
@@ -89,16 +91,19 @@ class Problem:
             place(x) for x in (setting.mean, setting.sd, through, reach)
         )
         self.share = place(1.0 / sources[network.target])
-        self.slots = torch.as_tensor(np.arange(s.L) < np.maximum(longest, 1)[:, None], device=device)
+        slots = np.arange(s.L) < np.maximum(longest, 1)[:, None]
+        self.slots = torch.as_tensor(slots, device=device)
+        self.places = torch.as_tensor(np.flatnonzero(slots), device=device)
         self.scale = float(setting.mean.mean())
 
 
 def heuristic_levels(setting: Setting, *, echelon: bool = True) -> Array:
     """Return order-up-to levels to start from, shape (M,), warehouses first.
 
-    A serial system gets the levels of Shang and Song. Elsewhere, for demand that is nearly normal: a store
-    covers its lead time and a period with probability p / (p + h); a warehouse's echelon covers its own lead
-    time, the mean one of the stores below and a period, with the mean of their ratios.
+    A serial system gets the levels of Shang and Song, where its costs are such that they hold. Elsewhere, for
+    demand that is nearly normal: a store covers its lead time and a period with probability p / (p + h), not
+    nearer than 1e-9 to 0 or 1; a warehouse's echelon covers its own lead time, the mean one of what it
+    supplies, of what that supplies and so on, and a period, with the mean of the ratios of its stores.
 
     Parameters
     ----------
@@ -119,42 +124,47 @@ def heuristic_levels(setting: Setting, *, echelon: bool = True) -> Array:
     [83.4, 72.6, 49.2, 32.4]
     """
     network = setting.network
-    W, n, M = len(network.warehouses), len(network.stores), network.num_locations
-    lead = np.full((M, M + 1), np.nan)
+    W, M = len(network.warehouses), network.num_locations
+    order = network.upstream_first()[::-1]
     mean_lead = network.lead_time if network.lead_time.ndim == 1 else network.lead_time.mean(axis=0)
-    for e in range(network.num_edges):
-        lead[network.target[e], network.source[e]] = mean_lead[e]
-    own = np.array([np.nanmean(row[np.isfinite(row)]) for row in lead])
-    h = np.broadcast_to(network.holding, (1, M)) if network.holding.ndim == 1 else network.holding
-    p = np.broadcast_to(network.penalty, (1, n)) if network.penalty.ndim == 1 else network.penalty
-    if W and n == 1 and network.num_edges == M and echelon and network.unmet == "backlog" and M > 1:
-        order = network.upstream_first()[::-1]
+    own = np.bincount(network.target, mean_lead, M) / np.bincount(network.target, minlength=M)
+    levels = np.zeros(M)
+    if echelon and _is_serial(network):
         bounds = shang_song(
             network.demand,  # type: ignore[arg-type]
             lead_times=own[order].astype(int),
-            holding=h[0][order],
-            penalty=float(p[0, 0]),
+            holding=network.holding[order],
+            penalty=float(network.penalty[0]),
         )
-        levels = np.zeros(M)
         levels[order] = bounds.levels
         return levels
-    z = np.array([math.sqrt(2.0)]) * torch.erfinv(torch.as_tensor(2 * (p / (p + h[:, W:])) - 1)).numpy()
-    z = z.mean(axis=0)
-    levels = np.zeros(M)
+    h, p = network.holding[..., W:], network.penalty
+    ratio = np.clip(np.divide(p, p + h, out=np.full((p + h).shape, 0.5), where=p + h > 0), 1e-9, 1 - 1e-9)
+    z = ndtri(np.atleast_2d(ratio)).mean(axis=0)
     levels[W:] = setting.mean * (own[W:] + 1) + z * setting.sd * np.sqrt(own[W:] + 1)
-    for i in network.upstream_first()[::-1]:
+    below = own.copy()  # with the mean of what is further down
+    for i in order:
         if i >= W:
             continue
+        below[i] += below[network.target[network.source == i]].mean()
         stores = _stores_below(setting, int(i))
-        if echelon:
-            periods = own[i] + own[W + stores].mean() + 1
-        else:
-            periods = own[i]
+        periods = below[i] + 1 if echelon else own[i]
         mean, sd = setting.mean[stores].sum(), np.sqrt((setting.sd[stores] ** 2).sum())
         correlation = float(getattr(network.demand, "correlation", 0.0))
         sd = np.sqrt(max((1 - correlation) * sd**2 + correlation * setting.sd[stores].sum() ** 2, 0.0))
         levels[i] = mean * periods + z[stores].mean() * sd * np.sqrt(max(periods, 1.0))
     return levels
+
+
+def _is_serial(network: Network) -> bool:
+    """Say whether the bounds of Shang and Song hold: one way, backlog, holding costs that fall upwards."""
+    M = network.num_locations
+    chain = M > 1 and len(network.stores) == 1 and network.num_edges == M and network.num_samples is None
+    plain = network.unmet == "backlog" and network.objective == "cost" and bool(network.holds.all())
+    if not (chain and plain and isinstance(network.demand, Normal | IntegerDemand)):
+        return False
+    h = network.holding[network.upstream_first()]
+    return bool((np.diff(h, prepend=0.0) > 0).all() and network.penalty[0] > 0)
 
 
 def _stores_below(setting: Setting, i: int) -> IntArray:

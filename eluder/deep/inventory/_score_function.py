@@ -30,11 +30,10 @@ Deviations from the papers:
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, is_dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -46,8 +45,15 @@ from eluder.deep.common.optim import Adam
 from eluder.deep.common.random import normal, seed_keys
 from eluder.deep.common.seedwise import clip_by_norm
 from eluder.deep.common.training import Schedule, Training
-from eluder.deep.inventory._evaluate import exact_cost, simulated_cost
-from eluder.deep.inventory._hdpo import HDPOConfig, Paths, _result, step_size
+from eluder.deep.inventory._hdpo import (
+    HDPOConfig,
+    Paths,
+    _result,
+    description,
+    evaluation,
+    keep_evaluation,
+    step_size,
+)
 from eluder.deep.inventory._policies import MLPPolicy, Policy
 from eluder.deep.inventory._problem import Problem, Seen
 from eluder.envs.inventory import Setting
@@ -286,41 +292,12 @@ def reinforce(
             average.track(parameters, max(config.average, 1.0 / (u + 1)))
             evaluate, save = run.due(u)
             if evaluate:
-                cost = evaluation(config, policy, average, problem)
-                run.evaluations.append((u + 1, -cost))
-                run.log.evaluation(u + 1, -cost, np.ones_like(cost, dtype=np.int64))
+                keep_evaluation(run, u + 1, evaluation(config, policy, average, problem))
             if save:
                 run.save(u + 1)
+        if not run.evaluations:  # a run that was further than it is asked for
+            keep_evaluation(run, run.start, evaluation(config, policy, average, problem))
         return _result(run, policy, problem, average)
-
-
-def description(agent: str, setting: Setting, policy: Policy, config: HDPOConfig) -> dict[str, object]:
-    """Return what is trained, as plain data; refuse a setting without a law of demand."""
-    if setting.network.demand is None:
-        raise ValueError(f"setting {setting.name} has no law of demand to draw paths from")
-    named = {"policy": type(policy).__name__, **(asdict(policy) if is_dataclass(policy) else {})}
-    return {"agent": agent, "env": setting.name, "config": {**asdict(config), "policy": named}}
-
-
-def evaluation(config: HDPOConfig, policy: Policy, average: Parameters, problem: Problem) -> Array:
-    """Return the cost of each seed's policy, shape (N, 1): exact if possible, else by simulation.
-
-    A policy that reaches too many states, as one that still orders without bound, is simulated too.
-    """
-    try:
-        costs = exact_cost(policy, average.tensors, problem)
-    except ValueError:
-        costs = None
-    if costs is None:
-        costs = simulated_cost(
-            policy,
-            average.tensors,
-            problem,
-            samples=config.samples,
-            periods=config.eval_periods,
-            warm_up=config.eval_warm_up,
-        )
-    return np.array([[c.cost] for c in costs])
 
 
 class GradientNoise(NamedTuple):

@@ -49,7 +49,7 @@ def train(arguments: argparse.Namespace, options: Mapping[str, Any], literal: Ca
     out = arguments.out or Path("runs") / "-".join(filter(None, (arguments.agent, arguments.setting, words)))
     result = trainer(
         given,
-        arguments.steps or STEPS,
+        STEPS if arguments.steps is None else arguments.steps,
         policy=policy,
         config=config,
         seeds=arguments.seeds,
@@ -84,7 +84,7 @@ def resume(arguments: argparse.Namespace, held: Mapping[str, Any]) -> None:
     given = setting(held["setting"]["name"], **held["setting"]["options"])
     result = trainer(
         given,
-        arguments.steps or held["steps"],
+        held["steps"] if arguments.steps is None else arguments.steps,
         policy=policy,
         config=configure(defaults["config"], values),
         seeds=held["seeds"],
@@ -101,7 +101,9 @@ def _trainer(name: str) -> tuple[Callable[..., TrainResult], dict[str, Any]]:
     trainers = {}
     for key in inventory.__all__:
         thing = getattr(inventory, key)
-        if inspect.isfunction(thing) and {"policy", "config"} <= inspect.signature(thing).parameters.keys():
+        parameters = inspect.signature(thing).parameters if inspect.isfunction(thing) else {}
+        needed = [word for word, p in parameters.items() if p.default is p.empty]
+        if {"policy", "config"} <= parameters.keys() and needed == ["setting", "steps"]:
             trainers[key] = thing
     if name not in trainers:
         near = difflib.get_close_matches(name, trainers, n=1)
@@ -125,7 +127,10 @@ def _show(result: TrainResult, given: Setting, policy: LevelPolicy | MLPPolicy) 
     import torch
 
     parameters = {key.removeprefix("policy/"): torch.as_tensor(x) for key, x in result.parameters.items()}
-    exact = exact_cost(policy, parameters, Problem(given))
+    try:
+        exact = exact_cost(policy, parameters, Problem(given))
+    except ValueError:  # it still orders without bound
+        exact = None
     best = given.reference()
     print("updates     cost per period and store: mean, lowest and highest seed")
     for step, returns in zip(result.steps, result.returns):

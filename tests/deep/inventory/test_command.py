@@ -33,6 +33,8 @@ def test_train_prints_the_certified_gap_and_resume_goes_on(tmp_path, capsys):
 
     assert main(["resume", str(tmp_path / "run"), "--steps", "24", "--quiet"]) == 0
     assert "24          " in capsys.readouterr().out
+    assert main(["resume", str(tmp_path / "run"), "--steps", "0", "--quiet"]) == 2
+    assert "steps must be" in capsys.readouterr().err
     assert callable(train)
     assert callable(resume)
 
@@ -58,6 +60,8 @@ def test_settings_of_ones_own_go_on_from_python_alone(tmp_path, capsys):
         (["train", "hdpo", "--setting", "lost_sales", "--lead", "3"], "lost_sales has no option 'lead'"),
         (["train", "hdpo", "--setting", "lost_sales", "--policy", "tree"], "unknown policy 'tree'"),
         (["train", "hdpo", "--setting", "lost_sales", "--set", "learning=1"], "has no field 'learning'"),
+        (["train", "hdpo", "--setting", "lost_sales", "--steps", "0"], "steps must be"),
+        (["train", "hdpo_on_data", "--setting", "lost_sales"], "unknown trainer 'hdpo_on_data'"),
         (["train", "sac", "--env", "Pendulum-v1"], "--steps is missing"),
     ],
 )

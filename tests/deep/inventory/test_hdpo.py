@@ -28,10 +28,17 @@ from eluder.deep.inventory import (
     simulated_cost,
 )
 from eluder.deep.inventory._evaluate import _levels, optimal_levels
-from eluder.deep.inventory._hdpo import Paths, make_update, path_cost, step_size
+from eluder.deep.inventory._hdpo import Paths, identity, make_update, path_cost, recipe, step_size
 from eluder.envs.inventory import (
     BaseStock,
+    Categorical,
+    MultivariateNormal,
+    Network,
+    Normal,
     Poisson,
+    Setting,
+    Trace,
+    edge,
     initial_inventory,
     newsvendor,
     order_up_to,
@@ -40,12 +47,21 @@ from eluder.envs.inventory import (
     shang_song,
     simulate,
     step,
+    store,
     store_policy_cost,
+    supplier,
+    warehouse,
 )
 from tests.deep.graphs import played
 
 LOST = setting("lost_sales", lead_time=2, penalty=4)
+WEEKS = Trace(np.arange(40.0)[:, None] % 10)
 POLICIES = [MLPPolicy(hidden=(5,)), LevelPolicy(hidden=(5, 4))]
+
+
+def with_law(given, law):
+    """The setting with another law of demand."""
+    return replace(given, network=replace(given.network, demand=law))
 
 
 def shifted(policy, problem, N=2, seed=0):
@@ -387,15 +403,164 @@ def test_the_control_variate_is_the_optimum(name):
     assert optimal_levels(setting("transshipment")) is None
 
 
-@pytest.mark.parametrize("name", ["lost_sales", "many_warehouses"])
+@pytest.mark.parametrize("name", ["lost_sales", "many_warehouses", "transshipment", "trace", "scenarios"])
 def test_learns_the_same_from_graphs(name, monkeypatch):
     """The operations of a GPU, once by Python and once from tapes: not a bit differs."""
     monkeypatch.setattr(devices, "has_kernels", lambda device: False)
     module = importlib.import_module("eluder.deep.inventory._hdpo")
-    run = {"policy": LevelPolicy(hidden=(6,)), "config": SMALL, "seeds": (2, 3)}
-    plain, used = hdpo(setting(name), 9, **run), []
+    config = replace(SMALL, persistent=False, scenarios=50) if name == "scenarios" else SMALL
+    run = {"policy": LevelPolicy(hidden=(6,)), "config": config, "seeds": (2, 3)}
+    given = with_law(LOST, WEEKS) if name == "trace" else LOST if name == "scenarios" else setting(name)
+    plain, used = hdpo(given, 9, **run), []
     monkeypatch.setattr(module, "repeated", lambda *a: used.append(played(*a)) or used[-1])
-    taped = hdpo(setting(name), 9, **run)
+    taped = hdpo(given, 9, **run)
     assert used[0].tapes
     for key, x in plain.parameters.items():
         np.testing.assert_array_equal(x, taped.parameters[key])
+
+
+def test_levels_by_hand():
+    """Two tiers, correlated demand: what each echelon covers, and the ratio of its stores."""
+    law = MultivariateNormal([4.0, 6.0], [1.0, 2.0], 0.5)
+    network = Network.build(
+        *(supplier(f"{k}") for k in range(5)),
+        warehouse("top", holding=0.1), warehouse("hub", holding=0.2),
+        store("a", holding=1, penalty=9), store("b", holding=1, penalty=3),
+        *(edge(f"{k}", "top", lead_time=k + 1) for k in range(5)),
+        edge("top", "hub", lead_time=4), edge("hub", "a", lead_time=2), edge("hub", "b", lead_time=1),
+        demand=law,
+    )  # fmt: skip
+    given = Setting("mine", network, law.mean, law.sd)
+    z = [1.2815515655, 0.6744897502]
+    both, sd = sum(z) / 2, math.sqrt(1 + 4 + 2 * 0.5 * 2)
+    own = [4 * 3 + z[0] * math.sqrt(3), 6 * 2 + z[1] * 2 * math.sqrt(2)]
+    hub, top = 10 * 6.5 + both * sd * math.sqrt(6.5), 10 * 9.5 + both * sd * math.sqrt(9.5)
+    np.testing.assert_allclose(heuristic_levels(given), [top, hub, *own], rtol=1e-8)
+    alone = [10 * 3 + both * sd * math.sqrt(3), 10 * 4 + both * sd * 2]
+    np.testing.assert_allclose(heuristic_levels(given, echelon=False), [*alone, *own], rtol=1e-8)
+
+
+def test_levels_are_finite_where_a_cost_is_zero_or_huge_and_where_holding_does_not_fall():
+    for given in (
+        setting("lost_sales", lead_time=1, penalty=0.0),
+        setting("backlogged", penalty=1e17),
+        setting("dual_sourcing", holding=0.0),
+        setting("transshipment", stores=1),
+        setting("one_warehouse", stores=1),
+    ):
+        assert np.isfinite(heuristic_levels(given)).all()
+    chain = (
+        supplier("far"), warehouse("hub", holding=1.0), edge("far", "hub", lead_time=3),
+        edge("hub", "shop", lead_time=2),
+    )  # fmt: skip
+    for penalty in (4.0, np.array([4.0, 9.0])):
+        network = Network.build(
+            *chain, store("shop", holding=1.0, penalty=penalty), unmet="backlog", demand=Normal(5.0, 1.0)
+        )
+        levels = heuristic_levels(Setting("mine", network, np.array([5.0]), np.array([1.0])))
+        assert levels[0] > levels[1] > 15
+
+
+def test_a_control_variate_is_used_only_where_the_levels_are_optimal():
+    for name in ("backlogged", "serial"):
+        given = setting(name)
+        M = given.network.num_locations
+        for change in (
+            {"unit_cost": np.full(M, 2.0)},
+            {"fixed_cost": np.full(M, 2.0)},
+            {"capacity": np.full(M, 20.0)},
+            {"unmet": "lost"},
+            {"objective": "profit"},
+            {"penalty": np.full((3, 1), 9.0)},
+        ):
+            assert optimal_levels(replace(given, network=replace(given.network, **change))) is None
+    # demand that is handed over follows no law: no optimum is known for it
+    problem = Problem(setting("backlogged"))
+    rule, parameters = _levels(problem, np.array([30.0]))
+    demand = torch.full((4, 100, 1), 8.0)
+    (found,) = simulated_cost(rule, parameters, problem, demand=demand)
+    assert found.cost == pytest.approx(9 * (5 * 8 - 30))
+
+
+def test_a_folder_goes_on_with_no_other_demand():
+    given = setting("backlogged", demand=Normal(5.0, 3.0))
+    others = [
+        setting("backlogged", demand=Normal(5.0, 3.0, clipped=False)),
+        setting("backlogged", demand=Normal(5.0, 3.0), lead_time=3),
+        setting("backlogged", demand=Normal(5.0, 3.0), penalty=8.0),
+        with_law(given, Trace(np.ones((3, 1)))),
+        with_law(given, Trace(np.zeros((3, 1)))),
+    ]
+    # the same mean and variance
+    others += [
+        setting("lost_sales", demand=Categorical(p)) for p in ((0.125, 0, 0.75, 0, 0.125), (0, 0.5, 0, 0.5))
+    ]
+    assert len({identity(x) for x in [given, *others]}) == len(others) + 1
+    assert identity(given) == identity(setting("backlogged", demand=Normal(5.0, 3.0)))
+    several = setting("one_warehouse", stores=3)
+    law = several.network.demand
+    other = with_law(several, MultivariateNormal(law.mean, law.sd, law.correlation, clipped=False))
+    assert identity(several) != identity(other)
+    assert recipe(several) == {"name": "one_warehouse", "options": {"stores": 3}}
+    assert recipe(other) is None
+
+
+def test_windows_of_a_trace_are_paths():
+    config = replace(SMALL, persistent=False, scenarios=50, batch_size=50)
+    _, demand = Paths(config, Problem(with_law(LOST, WEEKS)), seed_keys([0])).next(0)
+    assert ((demand[:, 1:] - demand[:, :-1]) % 10 == 1).all()
+
+
+def test_a_policy_that_orders_without_bound_is_simulated(tmp_path, monkeypatch):
+    def refuse(*arguments):
+        raise ValueError("policy reaches more than 1,000,000 states")
+
+    monkeypatch.setattr(importlib.import_module("eluder.deep.inventory._hdpo"), "exact_cost", refuse)
+    config = replace(SMALL, batch_size=4)
+    schedule = Schedule(evaluate_every=0, log_every=0, save_every=2)
+    first = hdpo(LOST, 4, policy=Greedy(), config=config, out=tmp_path, schedule=schedule)
+    assert np.isfinite(first.returns).all()
+    # the run was killed before its end, and is asked for fewer updates than it has
+    for file in (last := tmp_path / "checkpoints" / "step-000000000004").iterdir():
+        file.unlink()
+    last.rmdir()
+    again = hdpo(LOST, 1, policy=Greedy(), config=config, out=tmp_path, resume=True, schedule=schedule)
+    assert again.steps.tolist() == [2]
+
+
+class Greedy(LevelPolicy):
+    """A policy that orders twice the demand, whatever it has."""
+
+    def orders(self, parameters, problem, seen):
+        return super().orders(parameters, problem, seen) + 10.0
+
+
+def test_refuses_what_it_cannot_learn_from():
+    with pytest.raises(ValueError, match="periods is 2: no order arrives so soon"):
+        hdpo(LOST, 1, policy=LevelPolicy(), config=replace(SMALL, periods=2))
+    each = replace(LOST, network=replace(LOST.network, penalty=np.full((32, 1), 4.0)))
+    with pytest.raises(ValueError, match="lost_sales has parameters of its own for each sample"):
+        hdpo(each, 1, policy=LevelPolicy(), config=SMALL)
+    with pytest.raises(ValueError, match="seeds must hold at least one"):
+        hdpo(LOST, 1, seeds=())
+
+
+@pytest.mark.parametrize("shape", ["level", "share"])
+def test_exact_cost_of_orders_to_both_suppliers(shape):
+    """Orders that look at every place of the pipeline, by simulation."""
+    given = setting("dual_sourcing", lead_times=(3, 0))
+    problem = Problem(given)
+
+    class Both:
+        def init(self, problem, keys):
+            return LevelPolicy(hidden=(2,)).init(problem, keys)
+
+        def orders(self, parameters, problem, seen):
+            x = seen.inventory[..., 0, :]
+            fast = torch.relu(3.0 - x[..., 0] - 0.6 * x[..., 1])
+            slow = torch.relu(8.0 - x @ torch.tensor([1.0, 1.0, 0.7]) - fast)
+            return torch.stack([slow if shape == "level" else slow.clamp_max(2.0), fast], dim=-1)
+
+    (found,) = exact_cost(Both(), Both().init(problem, seed_keys([0])).tensors, problem)
+    (by_paths,) = simulated_cost(Both(), Both().init(problem, seed_keys([0])).tensors, problem)
+    assert found.cost == pytest.approx(by_paths.cost, abs=4 * by_paths.error)
