@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from eluder.cli import main
-from eluder.deep.inventory import HDPOConfig, LevelPolicy, hdpo, plot_policy
+from eluder.deep.inventory import HDPOConfig, LevelPolicy, hdpo, plot_policy, reinforce
 from eluder.deep.inventory.command import resume, train
 from eluder.envs.inventory import Poisson, setting
 
@@ -37,6 +37,15 @@ def test_train_prints_the_certified_gap_and_resume_goes_on(tmp_path, capsys):
     assert "steps must be" in capsys.readouterr().err
     assert callable(train)
     assert callable(resume)
+
+
+def test_runs_of_other_trainers_go_on(tmp_path, capsys):
+    here = ["--lead-time", "1", "--policy", "mlp", "--steps", "2", "--out", str(tmp_path), *SMALL]
+    assert main(["train", "reinforce", "--setting", "lost_sales", *here]) == 0
+    assert main(["resume", str(tmp_path), "--steps", "3", "--quiet"]) == 0
+    assert "\n3          " in capsys.readouterr().out
+    with pytest.raises(ValueError, match="holds another run: env is lost_sales"):
+        reinforce(setting("lost_sales", lead_time=2), 3, out=tmp_path, resume=True)
 
 
 def test_settings_of_ones_own_go_on_from_python_alone(tmp_path, capsys):

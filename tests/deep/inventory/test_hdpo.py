@@ -263,6 +263,25 @@ def test_exact_costs_are_those_of_the_chain():
         assert a.cost == pytest.approx(b.cost, abs=4 * b.error)
 
 
+def test_simulated_costs_are_those_of_the_definition():
+    """Per period and store, without the first periods."""
+    given = setting("one_warehouse", stores=3)
+    problem, policy = Problem(given, dtype=torch.float64), LevelPolicy(hidden=(4,))
+    parameters = {k: x.double() for k, x in shifted(policy, problem, N=1).state().items()}
+    demand = given.network.demand.sample(np.random.default_rng(1), (2, 5, 3))
+    (found,) = simulated_cost(policy, parameters, problem, demand=torch.as_tensor(demand), warm_up=2)
+    state, costs = given.first_inventory(2, rng=np.random.default_rng(65)), []
+    for t in range(5):
+        q = policy.orders(parameters, problem, Seen(torch.as_tensor(state)[None]))[0].numpy()
+        period = step(given.network, state, q, demand[:, t])
+        state, costs = period.inventory, [*costs, period.cost]
+    each = np.mean(costs[2:], axis=0) / 3
+    assert found == (
+        pytest.approx(each.mean(), rel=1e-9),
+        pytest.approx(abs(each[0] - each[1]) / 2, rel=1e-9),
+    )
+
+
 def test_costs_that_have_no_chain():
     for name in ("serial", "one_warehouse", "backlogged"):
         problem = Problem(setting(name))
@@ -300,10 +319,14 @@ def test_learns_the_lost_sales_optimum():
     assert (result.gap > -1e-9).all()
     assert result.gap.max() < 5e-3
     assert -result.returns[-1, 0, 0] == pytest.approx(given.reference() * (1 + result.gap[0]))
+    held = {k.removeprefix("policy/"): torch.tensor(x) for k, x in result.parameters.items()}
+    for n, (cost, _) in enumerate(exact_cost(LevelPolicy(), held, Problem(given))):
+        assert cost == pytest.approx(-result.returns[-1, n, 0], abs=1e-12)
     q = result.policy(np.array([[[[0.0]], [[30.0]]]] * 2))
     assert q.shape == (2, 2, 1)
     assert (q[:, 0] > 5).all()
     assert (q[:, 1] == 0).all()
+    assert (q[:, 0] != np.rint(q[:, 0])).any()
 
 
 def test_each_seed_is_trained_as_alone():

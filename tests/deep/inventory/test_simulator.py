@@ -56,11 +56,42 @@ def per_sample():
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", [*NAMES, "per sample"])
+def whole_units(unmet="backlog"):
+    """Integer orders through three warehouses, one of which cannot hold; capacities that are not whole."""
+    return Network.build(
+        supplier("far"),
+        warehouse("a", holding=0.3), warehouse("b", holds=False), warehouse("top", holding=0.1),
+        store("x", holding=1, penalty=4), store("y", holding=2, penalty=3), store("z", holding=2, penalty=3),
+        edge("far", "top", lead_time=1, capacity=7.5), edge("top", "a", lead_time=1, capacity=3.9),
+        edge("top", "b", lead_time=2), edge("a", "x", lead_time=1), edge("a", "y", lead_time=2),
+        edge("a", "z", lead_time=1, capacity=2.5), edge("b", "x", lead_time=3), edge("b", "y", lead_time=1),
+        edge("far", "z", lead_time=0, fixed_cost=2.0),
+        unmet=unmet, orders="integer",
+    )  # fmt: skip
+
+
+def backlog_of_profit():
+    """Sold units earn; what is owed counts in every period."""
+    lanes = edge("far", "x", lead_time=2), edge("far", "y", lead_time=0, unit_cost=1.0)
+    shops = store("x", holding=1, penalty=4), store("y", holding=2, penalty=3)
+    return Network.build(supplier("far"), *shops, *lanes, unmet="backlog", objective="profit")
+
+
+MADE = {
+    "per sample": per_sample,
+    "whole units": whole_units,
+    "whole units, lost": lambda: whole_units("lost"),
+    "profit": backlog_of_profit,
+}
+
+
+@pytest.mark.parametrize("name", [*NAMES, *MADE])
 def test_every_period_is_that_of_the_definition(name):
-    network = per_sample() if name == "per sample" else setting(name).network
+    network = MADE[name]() if name in MADE else setting(name).network
     simulator = Simulator(network, dtype=torch.float64)
-    x, q, d = random_play(network)
+    x, q, d = random_play(network, B=40 if name.startswith("whole") else 3)
+    if network.orders == "integer":
+        x, q, d = np.rint(x), np.rint(2 * q) / 2, np.rint(d)
     if network.unmet == "backlog":
         x[:, :, simulator.W :, 0] -= 3
     now = torch.as_tensor(x)
@@ -151,6 +182,7 @@ LAWS = {
     "uniform": uniform_demand(0, 4),
     "Normal": Normal(5.0, 2.0),
     "clipped": Normal(1.0, 1.0),
+    "not clipped": Normal(1.0, 1.0, clipped=False),
 }
 
 
