@@ -1,6 +1,8 @@
 """PMOE for PPO: densities and losses by hand, the gate's gradient, one update row by row, whole runs."""
 
+import importlib
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -218,6 +220,39 @@ def test_learns_the_identity_in_units_of_the_environment():
 
 SMALL = PMOEPPOConfig(hidden=(16,), num_steps=30, batch_size=16, epochs=2, num_envs=2, anneal_steps=400)
 OFTEN = Schedule(evaluate_every=50, episodes=2, log_every=20, save_every=50)
+
+
+@pytest.mark.parametrize("normalise", [True, False])
+def test_what_the_loop_hands_over(normalise, monkeypatch):
+    """Step sizes, shuffles and counters of three rollouts; noise that never comes twice; statistics."""
+    module, updates, draws, clips = importlib.import_module("eluder.deep.online._pmoe_ppo"), [], [], []
+
+    def learner(*arguments):
+        update, adam = make_update(*arguments)
+        return lambda *told: updates.append(told) or update(*told), adam
+
+    def actor(parameters, norm, config):
+        clips.append(norm.clip)
+        act = make_act(parameters, norm, config)
+        return lambda *told: (draws.append(told[1:]) if len(told) > 1 else None, act(*told))[1]
+
+    monkeypatch.setattr(module, "make_update", learner)
+    monkeypatch.setattr(module, "make_act", actor)
+    config = replace(SMALL, normalise_obs=normalise, log_std=-0.7)
+    result = pmoe_ppo("Pendulum-v1", 180, config=config, seeds=(1, 2), schedule=QUIET)
+    assert [told[2] for told in updates] == pytest.approx([3e-4, 3e-4 * 340 / 400, 3e-4 * 280 / 400])
+    assert [told[3] for told in updates] == [0, 8, 16]  # 2 epochs of 4 minibatches
+    orders = torch.stack([told[1] for told in updates])
+    assert orders.shape == (3, 2, 2, 60)
+    assert (orders.sort(dim=-1).values == torch.arange(60)).all()
+    assert len(orders.flatten(0, 2).unique(dim=0)) == 12
+    noise, u = (torch.stack([x[i] for x in draws]) for i in range(2))
+    assert noise.unique().numel() == noise.numel() == 90 * 2 * 2
+    assert u.unique().numel() == u.numel() == 90 * 2 * 2
+    assert clips == [10.0 if normalise else math.inf]
+    assert (result.parameters["norm/mean"] != 0).any() == normalise
+    drift = result.parameters["policy/log_std"] + 0.7
+    assert 0 < np.abs(drift).max() < 0.05
 
 
 def test_each_seed_is_trained_as_alone():
