@@ -94,7 +94,7 @@ class Problem:
         slots = np.arange(s.L) < np.maximum(longest, 1)[:, None]
         self.slots = torch.as_tensor(slots, device=device)
         self.places = torch.as_tensor(np.flatnonzero(slots), device=device)
-        self.scale = float(setting.mean.mean())
+        self.scale = mean if (mean := float(setting.mean.mean())) > 0 else 1.0
 
 
 def heuristic_levels(setting: Setting, *, echelon: bool = True) -> Array:

@@ -22,6 +22,7 @@ from eluder.deep.inventory import (
     PolicyCost,
     Problem,
     Seen,
+    best_offsets,
     exact_cost,
     hdpo,
     heuristic_levels,
@@ -484,6 +485,11 @@ def test_levels_are_finite_where_a_cost_is_zero_or_huge_and_where_holding_does_n
         assert levels[0] > levels[1] > 15
 
 
+def test_demand_around_zero_is_no_division_by_zero():
+    result = hdpo(setting("backlogged", lead_time=1, demand=Normal(0.0, 1.0)), 2, config=SMALL)
+    assert np.isfinite(result.returns).all()
+
+
 def test_a_control_variate_is_used_only_where_the_levels_are_optimal():
     for name in ("backlogged", "serial"):
         given = setting(name)
@@ -587,3 +593,36 @@ def test_exact_cost_of_orders_to_both_suppliers(shape):
     (found,) = exact_cost(Both(), Both().init(problem, seed_keys([0])).tensors, problem)
     (by_paths,) = simulated_cost(Both(), Both().init(problem, seed_keys([0])).tensors, problem)
     assert found.cost == pytest.approx(by_paths.cost, abs=4 * by_paths.error)
+
+
+def test_the_rounding_is_searched_by_the_exact_cost():
+    """By hand over the nine constants; the result's policy has it in, a simulation of it costs the same."""
+    given = setting("lost_sales", lead_time=1, penalty=9)
+    problem = Problem(given)
+    result = hdpo(given, 40, policy=LevelPolicy(), config=HDPOConfig(batch_size=64, periods=10), seeds=(0, 1))
+    policy = {
+        k.removeprefix("policy/"): torch.as_tensor(x) for k, x in result.parameters.items() if "pol" in k
+    }
+    offsets, costs = best_offsets(LevelPolicy(), policy, problem)
+    np.testing.assert_array_equal(result.parameters["rounding/offset"].ravel(), offsets)
+    for n in range(2):
+        each = {}
+        for offset in np.arange(-4, 5) / 10:
+
+            def orders(x, offset=offset, n=n):
+                seen = torch.as_tensor(np.broadcast_to(x[None, :, None], (2, len(x), 1, 1)).copy()).float()
+                q = LevelPolicy().orders(policy, problem, Seen(seen))[n, :, 0].detach().numpy()
+                return np.rint(np.maximum(q + np.float32(offset), 0)).astype(int)
+
+            each[offset] = store_policy_cost(orders, given.network.demand, lead_time=1, penalty=9)
+        assert costs[n].cost == pytest.approx(min(each.values()), abs=1e-9)
+        assert -result.returns[-1, n, 0] == pytest.approx(costs[n].cost)
+        final = store_policy_cost(
+            lambda x, n=n: np.rint(result.policy(np.stack([x[:, None]] * 2))[n, :, 0]).astype(int),
+            given.network.demand,
+            lead_time=1,
+            penalty=9,
+        )
+        assert final == pytest.approx(costs[n].cost, abs=1e-9)
+    assert best_offsets(MLPPolicy(), MLPPolicy().init(Problem(setting("serial")), seed_keys([0])).tensors,
+                        Problem(setting("serial"))) is None  # fmt: skip
