@@ -8,7 +8,7 @@ from eluder.deep.inventory._data_driven import (
     fit_quantiles,
 )
 from eluder.deep.inventory._draws import drawer
-from eluder.deep.inventory._evaluate import PolicyCost, exact_cost, simulated_cost
+from eluder.deep.inventory._evaluate import PolicyCost, best_offsets, exact_cost, simulated_cost
 from eluder.deep.inventory._gnn import GNNPolicy
 from eluder.deep.inventory._hdpo import HDPOConfig, hdpo
 from eluder.deep.inventory._hdpo_on_data import DataConfig, hdpo_on_data, recorded_cost
@@ -50,6 +50,7 @@ __all__ = [
     "Seen",
     "SharedLevelPolicy",
     "Simulator",
+    "best_offsets",
     "drawer",
     "exact_cost",
     "gradient_noise",

@@ -24,7 +24,10 @@ from eluder.envs.inventory import (
     evaluate_store,
 )
 
-__all__ = ["PolicyCost", "exact_cost", "simulated_cost"]
+__all__ = ["PolicyCost", "best_offsets", "exact_cost", "simulated_cost"]
+
+
+OFFSETS = (0.0, -0.1, 0.1, -0.2, 0.2, -0.3, 0.3, -0.4, 0.4)  # units; the first of equals is taken
 
 
 class PolicyCost(NamedTuple):
@@ -42,7 +45,9 @@ class PolicyCost(NamedTuple):
     error: float
 
 
-def exact_cost(policy: Policy, parameters: Mapping[str, Tensor], problem: Problem) -> list[PolicyCost] | None:
+def exact_cost(
+    policy: Policy, parameters: Mapping[str, Tensor], problem: Problem, *, offset: float = 0.0
+) -> list[PolicyCost] | None:
     """Return the exact long-run cost of each seed's policy, by the stationary law of its Markov chain.
 
     Parameters
@@ -53,6 +58,8 @@ def exact_cost(policy: Policy, parameters: Mapping[str, Tensor], problem: Proble
         Of N seeds.
     problem : Problem
         The problem.
+    offset : float, default=0.0
+        Units added to orders before they are rounded.
 
     Returns
     -------
@@ -65,7 +72,7 @@ def exact_cost(policy: Policy, parameters: Mapping[str, Tensor], problem: Proble
     ValueError
         If a policy reaches too many states: it orders without bound.
     """
-    chain = _chain(problem)
+    chain = _chain(problem, offset)
     if chain is None:
         return None
     with torch.no_grad():
@@ -73,7 +80,42 @@ def exact_cost(policy: Policy, parameters: Mapping[str, Tensor], problem: Proble
         return [chain(policy, {k: x[n : n + 1] for k, x in parameters.items()}) for n in range(N)]
 
 
-def _chain(problem: Problem) -> Callable[[Policy, Mapping[str, Tensor]], PolicyCost] | None:
+def best_offsets(
+    policy: Policy, parameters: Mapping[str, Tensor], problem: Problem
+) -> tuple[list[float], list[PolicyCost]] | None:
+    """Search the constant that is best added to orders before they are rounded, by the exact cost.
+
+    Orders are trained as real numbers; where they are rounded up is one number more, which training does not
+    see.
+
+    Parameters
+    ----------
+    policy : Policy
+        The policy.
+    parameters : mapping of str to Tensor
+        Of N seeds.
+    problem : Problem
+        The problem.
+
+    Returns
+    -------
+    tuple of list of float and list of PolicyCost, or None
+        The best of 9 constants between -0.4 and 0.4, and its cost, for each seed; None where `exact_cost` is.
+
+    Raises
+    ------
+    ValueError
+        If a policy reaches too many states.
+    """
+    found = [exact_cost(policy, parameters, problem, offset=offset) for offset in OFFSETS]
+    if found[0] is None:
+        return None
+    each = list(zip(*(costs for costs in found if costs is not None), strict=True))
+    best = [min(range(len(OFFSETS)), key=lambda i, costs=costs: costs[i].cost) for costs in each]  # type: ignore[misc]
+    return [OFFSETS[i] for i in best], [costs[i] for i, costs in zip(best, each, strict=True)]
+
+
+def _chain(problem: Problem, offset: float) -> Callable[[Policy, Mapping[str, Tensor]], PolicyCost] | None:
     network, simulator = problem.setting.network, problem.simulator
     law = network.demand
     single = simulator.M == 1 and network.orders == "integer" and isinstance(law, IntegerDemand)
@@ -84,7 +126,8 @@ def _chain(problem: Problem) -> Callable[[Policy, Mapping[str, Tensor]], PolicyC
 
     def ordered(policy: Policy, parameters: Mapping[str, Tensor], x: IntArray) -> IntArray:
         seen = torch.as_tensor(x, dtype=problem.mean.dtype, device=problem.mean.device)[None, :, None]
-        q: IntArray = policy.orders(parameters, problem, Seen(seen))[0].round().long().cpu().numpy()
+        orders = policy.orders(parameters, problem, Seen(seen))[0] + offset
+        q: IntArray = orders.clamp_min(0.0).round().long().cpu().numpy()
         return q
 
     assert isinstance(law, IntegerDemand)

@@ -51,7 +51,8 @@ class Problem:
     mean, sd : Tensor, shape (n,)
         Of the demand of each store.
     through : Tensor, shape (M,)
-        Mean demand that passes through each location: a location's is split evenly among its sources.
+        Mean demand that passes through each location (of a store whose mean is 0 its standard deviation): a
+        location's is split evenly among its sources.
     share : Tensor, shape (E,)
         Part of what its target wants that each edge orders at first: one over the number of its sources.
     slots : Tensor of bool, shape (M, L)
@@ -75,7 +76,8 @@ class Problem:
         self.setting, self.simulator = setting, Simulator(setting.network, device, dtype)
         network, s = setting.network, self.simulator
         sources = np.bincount(network.target, minlength=s.M)
-        through = np.concatenate([np.zeros(s.W), setting.mean])
+        unit = np.where(setting.mean > 0, setting.mean, setting.sd)
+        through = np.concatenate([np.zeros(s.W), unit])
         reach = np.eye(s.M)
         for i in network.upstream_first()[::-1]:
             for e in np.flatnonzero(network.source == i):
@@ -94,7 +96,7 @@ class Problem:
         slots = np.arange(s.L) < np.maximum(longest, 1)[:, None]
         self.slots = torch.as_tensor(slots, device=device)
         self.places = torch.as_tensor(np.flatnonzero(slots), device=device)
-        self.scale = mean if (mean := float(setting.mean.mean())) > 0 else 1.0
+        self.scale = float(unit.mean())
 
 
 def heuristic_levels(setting: Setting, *, echelon: bool = True) -> Array:

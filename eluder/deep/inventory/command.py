@@ -12,7 +12,7 @@ from eluder.core.results import TrainResult
 from eluder.deep import inventory
 from eluder.deep.command import changed_schedule, read_changes
 from eluder.deep.common.config import configure
-from eluder.deep.inventory._evaluate import exact_cost
+from eluder.deep.inventory._evaluate import best_offsets
 from eluder.deep.inventory._plot import plot_policy
 from eluder.deep.inventory._policies import LevelPolicy, MLPPolicy
 from eluder.deep.inventory._problem import Problem
@@ -126,18 +126,21 @@ def _show(result: TrainResult, given: Setting, policy: LevelPolicy | MLPPolicy) 
     """Print costs and gaps, and draw the policy where the optimal one is known."""
     import torch
 
-    parameters = {key.removeprefix("policy/"): torch.as_tensor(x) for key, x in result.parameters.items()}
+    named = result.parameters.items()
+    parameters = {k.removeprefix("policy/"): torch.as_tensor(x) for k, x in named if k.startswith("policy/")}
     try:
-        exact = exact_cost(policy, parameters, Problem(given))
+        found = best_offsets(policy, parameters, Problem(given))
     except ValueError:  # it still orders without bound
-        exact = None
+        found = None
     best = given.reference()
     print("updates     cost per period and store: mean, lowest and highest seed")
     for step, returns in zip(result.steps, result.returns):
         by_seed = -returns.mean(axis=1)
         print(f"{step:<10}  {by_seed.mean():<9.6g}  {by_seed.min():<9.6g}  {by_seed.max():.6g}")
     if not math.isnan(best) and result.gap is not None:
-        how = "by simulation" if exact is None else f"exact, certified to {max(c.error for c in exact):.0e}"
+        how = "by simulation"
+        if found is not None:
+            how = f"exact, certified to {max(cost.error for cost in found[1]):.0e}"
         print(f"\n{given.kind}: {best:.9g}")
         for seed, gap in zip(result.seeds, result.gap):
             print(f"seed {seed}: gap {100 * gap:.4f} % ({how})")
