@@ -155,6 +155,8 @@ class Training:
         self.schedule, self.stride = schedule, stride
         _warn_if_busy()
         self.out = None if out is None else Path(out)
+        if self.out is not None and self.out.exists() and not self.out.is_dir():
+            raise ValueError(f"out must be a folder, {self.out} is a file")
         self.start = 0
         self.holders: dict[str, Stateful] = {}
         self.metrics: dict[str, Tensor] = {}  # name: shape (N,); the newest values
