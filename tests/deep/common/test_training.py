@@ -58,7 +58,7 @@ def test_bad_input(tmp_path):
     with pytest.raises(ValueError, match="holds another run: env is none, asked for other"):
         count(tmp_path / "run", 3, resume=True, about={**ABOUT, "env": "other"})
     (tmp_path / "file").write_text("")
-    with pytest.raises(ValueError, match="out must be a folder, .* is a file"):
+    with pytest.raises(ValueError, match=r"out must be a folder, .* is a file"):
         count(tmp_path / "file", 3)
     with pytest.raises(ValueError, match="steps must be"):
         count(None, 0)

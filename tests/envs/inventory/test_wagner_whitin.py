@@ -71,9 +71,7 @@ def test_long_horizons():
     plan = wagner_whitin(d, setup=20.0, holding=1.0)
     assert plan.orders.sum() == d.sum()
     short = wagner_whitin(d[:500], setup=20.0, holding=1.0)
-    assert short.cost == pytest.approx(
-        quadratic(d[:500], np.full(500, 20.0), np.ones(500), np.zeros(500))
-    )
+    assert short.cost == pytest.approx(quadratic(d[:500], np.full(500, 20.0), np.ones(500), np.zeros(500)))
     assert plan.cost < 400 * short.cost * 1.1
 
 
