@@ -52,9 +52,9 @@ def serial():
 
 
 FAMILIES = {
-    "lost_sales": (lost_sales, LevelPolicy(), HDPOConfig(), 400),
-    "geometric": (geometric, LevelPolicy(), HDPOConfig(), 400),
-    "serial": (serial, LevelPolicy(), HDPOConfig(batch_size=256, periods=100), 400),
+    "lost_sales": (lost_sales, LevelPolicy(), HDPOConfig(), 320),
+    "geometric": (geometric, LevelPolicy(), HDPOConfig(), 320),
+    "serial": (serial, LevelPolicy(), HDPOConfig(batch_size=256, periods=100), 320),
 }
 
 
@@ -88,7 +88,7 @@ def main():
         if args.only in name:
             given.reference()
             gap, error, spent = train(given, policy, config, steps, args.seed)
-            of = f"{gap:.3f}" if error == 0 else f"{gap:.3f} ± {error:.3f}"
+            of = f"{round(gap, 3) + 0.0:.3f}" if error == 0 else f"{gap:.3f} ± {error:.3f}"
             rows.append([name, of, number(spent)])
             print(f"  {rows[-1]}", flush=True)
     head = ["instance", "gap, %", "CPU seconds"]
