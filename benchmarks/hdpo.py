@@ -65,7 +65,11 @@ def train(given, policy, config, steps, seed):
     spent = time.process_time() - start
     if given.name == "lost_sales":
         return 100 * float(result.gap[0]), 0.0, spent
-    parameters = {k.removeprefix("policy/"): torch.as_tensor(x) for k, x in result.parameters.items()}
+    parameters = {
+        k.removeprefix("policy/"): torch.as_tensor(x)
+        for k, x in result.parameters.items()
+        if k.startswith("policy/")
+    }
     sizes = {"samples": 4_000, "periods": 500, "warm_up": 100}
     (cost,) = simulated_cost(policy, parameters, Problem(given), **sizes)
     best = given.reference()

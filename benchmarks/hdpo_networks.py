@@ -87,7 +87,11 @@ def train(given, policy, config, steps, seed=0):
     start = time.process_time()
     result = hdpo(given, steps, policy=policy, config=config, seeds=(seed,))
     spent = time.process_time() - start
-    parameters = {k.removeprefix("policy/"): torch.as_tensor(x) for k, x in result.parameters.items()}
+    parameters = {
+        k.removeprefix("policy/"): torch.as_tensor(x)
+        for k, x in result.parameters.items()
+        if k.startswith("policy/")
+    }
     return parameters, spent
 
 

@@ -53,7 +53,11 @@ def noise(args):
     for L in (2, 3, 4):
         given = setting("lost_sales", lead_time=L, penalty=9)
         trained = hdpo(given, 150, seeds=(args.seed,))
-        parameters = {k.removeprefix("policy/"): torch.as_tensor(x) for k, x in trained.parameters.items()}
+        parameters = {
+            k.removeprefix("policy/"): torch.as_tensor(x)
+            for k, x in trained.parameters.items()
+            if k.startswith("policy/")
+        }
         for T in (10, 30):
             of = {"parameters": parameters, "paths": 8192, "periods": T, "seed": args.seed}
             along = gradient_noise(given, "pathwise", **of).variance

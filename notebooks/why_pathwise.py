@@ -143,7 +143,8 @@ lost = setting("lost_sales", lead_time=4, penalty=9)
 silent = Schedule(evaluate_every=0, log_every=0, save_every=0)
 trained = hdpo(lost, 40 if SMOKE else 150, config=HDPOConfig(batch_size=256), schedule=silent)
 print(f"gap of the policy: {trained.gap[0]:.2%}")
-parameters = {name.removeprefix("policy/"): torch.as_tensor(x) for name, x in trained.parameters.items()}
+named = trained.parameters.items()
+parameters = {k.removeprefix("policy/"): torch.as_tensor(x) for k, x in named if k.startswith("policy/")}
 paths = 512 if SMOKE else 4096
 
 for sigma in (0.1, 0.4):  # in mean demands
