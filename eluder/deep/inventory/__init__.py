@@ -25,6 +25,7 @@ from eluder.deep.inventory._score_function import (
 )
 from eluder.deep.inventory._shared_level import SharedLevelPolicy
 from eluder.deep.inventory._simulator import Outcome, Simulator
+from eluder.deep.inventory._symmetry_aware import SymmetryAwarePolicy
 
 __all__ = [
     "DataConfig",
@@ -50,6 +51,7 @@ __all__ = [
     "Seen",
     "SharedLevelPolicy",
     "Simulator",
+    "SymmetryAwarePolicy",
     "best_offsets",
     "drawer",
     "exact_cost",

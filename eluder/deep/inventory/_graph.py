@@ -38,6 +38,12 @@ class Graph:
         Parts of each location's sources, suppliers left out.
     out_of : Tensor, shape (W, M)
         Parts of what passes through a warehouse that go to each location.
+    part : Tensor, shape (E, 1)
+        Part of what passes through its source that goes along each edge; 0 for edges of suppliers.
+    supplied : Tensor of bool, shape (E, 1)
+        Whether the source is a supplier.
+    to_warehouse, to_store : Tensor of int64
+        Edges into warehouses, and into stores; `in_order` has the places of all edges among these two.
     choices : Tensor of int64
         Edges whose target has other sources.
     arc_source, arc_target : Tensor of int64, shape (A,)
@@ -70,6 +76,15 @@ class Graph:
         self.out_of = self.into.T * self.unit[:, 0] / self.unit[:W]
         sources = np.bincount(network.target, minlength=M)
         self.choices = torch.as_tensor(np.flatnonzero(sources[network.target] > 1), device=s.device)
+        passes = problem.share * self.unit[s.target, 0]
+        leaving = passes.new_zeros(W + 1).index_add(0, s.source, passes)
+        self.supplied = s.supplied[:, None]
+        self.part = torch.where(s.supplied, 0.0, passes / leaving[s.source])[:, None]
+        above = network.target < W
+        self.to_warehouse, self.to_store = (
+            torch.as_tensor(np.flatnonzero(x), device=s.device) for x in (above, ~above)
+        )
+        self.in_order = torch.cat([self.to_warehouse, self.to_store]).argsort()
 
         self._describe(problem)
         self._join(problem)

@@ -123,8 +123,8 @@ class LevelPolicy:
         return problem.share * want[..., problem.simulator.target]
 
 
-def _check(hidden: tuple[int, ...], activation: str) -> None:
+def _check(hidden: tuple[int, ...], activation: str, name: str = "hidden") -> None:
     for i, units in enumerate(hidden):
-        checks.integer(f"hidden[{i}]", units)
+        checks.integer(f"{name}[{i}]", units)
     if activation not in ACTIVATIONS:
         raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {activation!r}")
