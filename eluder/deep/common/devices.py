@@ -9,16 +9,19 @@ moments, replay, the counter. Nothing of it runs on the host again::
                 # CUDA: the first calls of a key run as they are, on a side stream; then a graph is
                 # captured, and replayed with its counter n set to u
 
-`u` decides the flow of control, and may do so only through the key; `n` feeds the random numbers.
+`u` decides the flow of control, and may do so only through the key; `n` feeds the random numbers. What comes
+from the host, lies in a `Mailbox`, which goes over in one copy.
 """
 
-from collections.abc import Callable, Hashable
+import math
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["has_kernels", "repeated"]
+__all__ = ["Mailbox", "has_kernels", "repeated"]
 
 WARM = 3  # calls of a key before its capture: they make the buffers, and let libraries choose their kernels
 
@@ -75,6 +78,54 @@ def repeated(
     if torch.device(device).type == "cuda":
         return _Graphs(function, torch.device(device), key)
     return lambda u: function(u, u)
+
+
+class Mailbox:
+    """Small arrays of the host that go to a device together: one copy, however many they are.
+
+    Parameters
+    ----------
+    kinds : mapping of str to (type, tuple of int)
+        Type and shape of each array.
+    device : str or torch.device
+        Where they go.
+
+    Attributes
+    ----------
+    there : dict of str to Tensor
+        The arrays on the device, as of the last `send`; on the CPU the same memory.
+
+    Examples
+    --------
+    >>> mail = Mailbox({"x": (np.float32, (2,)), "n": (np.int64, ())}, "cpu")
+    >>> mail["x"][:] = 1.0, 2.0
+    >>> mail.send()
+    >>> mail.there["x"]
+    tensor([1., 2.])
+    """
+
+    def __init__(self, kinds: Mapping[str, tuple[Any, tuple[int, ...]]], device: str | torch.device) -> None:
+        at, blocks = 0, {}
+        for name, (kind, shape) in kinds.items():
+            size = np.dtype(kind).itemsize * math.prod(shape)
+            blocks[name] = slice(at, at + size)
+            at += -(-size // 8) * 8  # each begins at a multiple of 8 bytes
+        self._here = np.zeros(at, np.uint8)
+        self._sent = torch.from_numpy(self._here).to(device)  # on the CPU the same memory
+        self._arrays, self.there = {}, dict[str, Tensor]()
+        for name, (kind, shape) in kinds.items():
+            array = self._here[blocks[name]].view(kind).reshape(shape)
+            type_ = torch.from_numpy(array[None]).dtype
+            self._arrays[name], self.there[name] = array, self._sent[blocks[name]].view(type_).view(shape)
+
+    def __getitem__(self, name: str) -> Any:
+        """Return an array of the host, to be filled."""
+        return self._arrays[name]
+
+    def send(self) -> None:
+        """Copy all arrays to the device; they may be filled again at once."""
+        if self._sent.device.type != "cpu":
+            self._sent.copy_(torch.from_numpy(self._here), non_blocking=True)  # staged when it returns
 
 
 class _Graphs:

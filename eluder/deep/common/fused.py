@@ -1,8 +1,8 @@
 """Perceptrons with a backward pass by hand: the same numbers as `mlp`, without allocations.
 
 The buffers are kept from call to call, activations are differentiated in place, and gradients go straight
-into the flat gradient of `Parameters`. The rectifier on the CPU is compiled: one pass through the memory with
-the bias, and one with its gradient. ::
+into the flat gradient of `Parameters`. The rectifier on the CPU, and GELU too on a GPU, are compiled: one
+pass through the memory with the bias, and one with its gradient. ::
 
     forward   z_i = h_{i-1} W_i + b_i,   h_i = act(z_i)
     backward  dW_i += h_{i-1}' dz_i,   db_i += 1' dz_i,   dz_{i-1} = (dz_i W_i') * act'(z_{i-1})
@@ -12,12 +12,14 @@ the bias, and one with its gradient. ::
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from eluder.deep.common import devices
+from eluder.deep.common import devices, gpu_kernels
 from eluder.deep.common.compiled import bias_relu, relu_backward
 from eluder.deep.common.networks import Parameters, mlp
 
@@ -60,6 +62,30 @@ ACTIVATIONS = {
         True,
     ),
 }
+
+
+@dataclass(frozen=True)
+class _Loops:
+    """An activation with its bias in one pass each way."""
+
+    forward: Callable[[Any, Any, Any], None]  # (z, b, h): z becomes z + b, h = act(z); h may be z
+    backward: Callable[[Any, Any, Any], None]  # (dh, z or h, db): dh becomes dz, db grows by 1' dz
+    on_cpu: bool
+
+    def take(self, *tensors: Tensor) -> list[Any]:
+        """Return tensors as the loops want them: with a leading axis, on the CPU as arrays."""
+        led = [x if x.ndim == 3 else x[None] for x in tensors]
+        return [x.numpy() for x in led] if self.on_cpu else led
+
+
+def _loops(activation: str, device: torch.device) -> _Loops | None:
+    """Return the loops for an activation where there are any."""
+    if devices.has_kernels(device) and activation == "relu":
+        return _Loops(lambda z, b, h: bias_relu(z, b), relu_backward, True)
+    if gpu_kernels.available(device) and activation in gpu_kernels.LAYERS:
+        forward, backward = gpu_kernels.activate, gpu_kernels.differentiate
+        return _Loops(partial(forward, activation), partial(backward, activation), False)
+    return None
 
 
 LOW_FROM = 64  # units on both sides of a layer from which rounding its factors pays
@@ -115,6 +141,7 @@ class FusedMLP:
         if f"{name}w0" not in parameters.tensors:
             raise ValueError(f"parameters hold no layer {name}w0, only {', '.join(parameters.tensors)}")
         self.activation, self.dtype = ACTIVATIONS[activation], dtype
+        self.loops = _loops(activation, parameters.flat.device)
         self.lead = parameters[f"{name}w0"].shape[:-2]
         self.n = math.prod(self.lead)
         self.layers = sum(1 for key in parameters.tensors if key.startswith(f"{name}w"))
@@ -211,21 +238,23 @@ class _Stack:
             self.layers.append(_Layer(w[block], b[block], grad, B, net.dtype, shared, i % 2))
         keeps = self.act.keeps_input
         self.h = [torch.empty_like(layer.z) if keeps else layer.z for layer in self.layers[:-1]]
-        self.compiled = devices.has_kernels(net.anchor.device) and self.act is ACTIVATIONS["relu"]
-        if self.compiled:
-            self.arrays = [layer.arrays() for layer in self.layers]
+        self.loops = net.loops
+        if self.loops:
+            self.arrays = [self.loops.take(*layer.arrays()) for layer in self.layers]
+            self.outputs = [self.loops.take(h)[0] for h in self.h]
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the outputs; keep the activations."""
         last = len(self.layers) - 1
         for i, layer in enumerate(self.layers):
-            if i == last or not self.compiled:
+            if i == last or not self.loops:
                 layer.affine(x)
             else:
                 layer.linear(x)
-                bias_relu(*self.arrays[i][:2])
+                z, b, _, _ = self.arrays[i]
+                self.loops.forward(z, b, self.outputs[i])
             if i < last:
-                if not self.compiled:
+                if not self.loops:
                     self.act.apply(layer.z, self.h[i])
                 x = self.h[i]
         return self.layers[-1].z
@@ -236,12 +265,12 @@ class _Stack:
             layer = self.layers[i]
             layer.receive(dz)
             if layer.grad:
-                layer.add_gradients(bias=not self.compiled or i == len(self.layers) - 1)
+                layer.add_gradients(bias=not self.loops or i == len(self.layers) - 1)
             if i == 0 and not wants_input:
                 return None
             dh = layer.back()
-            if i and self.compiled:
-                relu_backward(self.arrays[i][2], self.arrays[i - 1][0], self.arrays[i - 1][3])
+            if i and self.loops:
+                self.loops.backward(self.arrays[i][2], self.arrays[i - 1][0], self.arrays[i - 1][3])
             elif i:
                 self.act.backward(dh, self.layers[i - 1].z, self.h[i - 1])
             dz = dh
@@ -281,11 +310,9 @@ class _Layer:
             )
         self.w_turned = (self.w_low if self.low else w).transpose(-1, -2)
 
-    def arrays(self) -> tuple[Any, Any, Any, Any]:
-        """Return z, b, dx and db for the kernels, with a leading axis."""
-        db = self.grad[1] if self.grad else self.b[..., :0]
-        z, b, dx, db = (x if x.ndim == 3 else x[None] for x in (self.z, self.b, self.dx, db))
-        return z.numpy(), b.numpy(), dx.numpy(), db.numpy()
+    def arrays(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return z, b, dx and db for the loops."""
+        return self.z, self.b, self.dx, self.grad[1] if self.grad else self.b[..., :0]
 
     def linear(self, x: Tensor) -> None:
         """Set ``z = x W``."""

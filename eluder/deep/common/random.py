@@ -15,7 +15,7 @@ from torch import Tensor
 
 from eluder.core import checks
 from eluder.core.kernels import kernel
-from eluder.deep.common import devices
+from eluder.deep.common import devices, gpu_kernels
 
 __all__ = ["bits", "integers", "normal", "seed_keys", "uniform"]
 
@@ -99,11 +99,18 @@ def bits(keys: Tensor, counter: Tensor | int, stream: int, n: int) -> Tensor:
             key, out = keys.numpy().view(np.uint64), words.numpy().view(np.uint64)
             _bits_on_cpu(key, np.uint64(counter), np.uint64(stream), out)
         return words
-    number = torch.as_tensor(counter, device=keys.device)
+    if gpu_kernels.available(keys.device):
+        return gpu_kernels.draw("bits", keys, _number(counter, keys), stream, n)
+    number = _number(counter, keys)
     lane = (stream * _GOLDEN + 2**63) % 2**64 - 2**63  # as int64 would wrap
     start = _mix(_mix(keys + _mix(number * _GOLDEN)) + lane)
     index = torch.arange(1, n + 1, device=keys.device)
     return _mix(start[:, None] + index * _GOLDEN)
+
+
+def _number(counter: Tensor | int, keys: Tensor) -> Tensor:
+    """Return the number of a draw where the keys are."""
+    return torch.as_tensor(counter, dtype=torch.int64, device=keys.device)
 
 
 @kernel
@@ -166,8 +173,11 @@ def uniform(keys: Tensor, counter: Tensor | int, stream: int, shape: tuple[int, 
     >>> bool((u > 0).all() and (u < 1).all())
     True
     """
-    words = bits(keys, counter, stream, math.prod(shape))
-    return _unit(words >> 40).view(len(keys), *shape)
+    n = math.prod(shape)
+    if gpu_kernels.available(keys.device):
+        x = gpu_kernels.draw("uniform", keys, _number(counter, keys), stream, n)
+        return x.view(len(keys), *shape)
+    return _unit(bits(keys, counter, stream, n) >> 40).view(len(keys), *shape)
 
 
 def _unit(words: Tensor) -> Tensor:
@@ -201,6 +211,9 @@ def normal(keys: Tensor, counter: Tensor | int, stream: int, shape: tuple[int, .
     (True, True)
     """
     n = math.prod(shape)
+    if gpu_kernels.available(keys.device):
+        x = gpu_kernels.draw("normal", keys, _number(counter, keys), stream, n)
+        return x.view(len(keys), *shape)
     words = bits(keys, counter, stream, (n + 1) // 2)
     if devices.has_kernels(words.device):
         x = torch.empty(len(keys), 2 * words.shape[1])
@@ -241,6 +254,10 @@ def integers(
     >>> int(x.min()), int(x.max())
     (0, 2)
     """
-    words = bits(keys, counter, stream, math.prod(shape)) >> 24 & 0xFFFFFFFFFF
+    n = math.prod(shape)
+    if gpu_kernels.available(keys.device):
+        x = gpu_kernels.draw("integers", keys, _number(counter, keys), stream, n, high)
+        return x.view(len(keys), *shape)
+    words = bits(keys, counter, stream, n) >> 24 & 0xFFFFFFFFFF
     bound = high.expand(len(keys))[:, None] if isinstance(high, Tensor) else high
     return (words * bound >> 40).view(len(keys), *shape)

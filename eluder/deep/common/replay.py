@@ -20,6 +20,7 @@ from torch import Tensor
 from eluder.core import checks
 from eluder.core.kernels import kernel
 from eluder.deep.common import devices
+from eluder.deep.common.devices import Mailbox, repeated
 from eluder.deep.common.environments import Step
 from eluder.deep.common.random import integers
 
@@ -115,9 +116,19 @@ class Replay:
         self.head, self.first, self.count = (np.zeros(n, np.int64) for _ in range(3))
         self.where = torch.zeros(3, n, dtype=torch.int64, device=device)  # the same three, for sampling
         self._discounts: dict[tuple[float, int], Tensor] = {}
-        self._all = np.arange(n)
-        self.base = self._all * L
+        self.base = np.arange(n) * L
         self.written = np.zeros(n, np.int64)  # frames in use, for checkpoints
+        kinds: dict[str, tuple[Any, tuple[int, ...]]] = {
+            **dict.fromkeys(("now", "then", "fresh", "slot"), (np.int64, (n,))),
+            "where": (np.int64, (3, n)),
+            "entry": (np.int32, (n,)),
+            "action": (np.float32, (n, action_dim)) if action_dim else (np.int64, (n,)),
+            "reward": (np.float32, (n,)),
+            **dict.fromkeys(("follow", "obs"), (np.float32, (n, *obs_shape))),
+            **dict.fromkeys(("terminated", "ended"), (np.bool_, (n,))),
+        }
+        self._mail = Mailbox(kinds, self.device)
+        self._storing = repeated(lambda u, n: self._store(), self.device)
 
     def __len__(self) -> int:
         """Return the least number of transitions of a seed."""
@@ -125,7 +136,9 @@ class Replay:
 
     def begin(self, obs: np.ndarray) -> None:
         """Store the observations with which the first episodes begin: N E of them, of any shape."""
-        self._write(self.obs, self.base + self.head, obs.reshape(-1, *self.obs.shape[1:]))
+        rows = torch.from_numpy(self.base + self.head).to(self.device)
+        x = torch.from_numpy(np.ascontiguousarray(obs, np.float32)).to(self.device)
+        self.obs.index_copy_(0, rows, x.view(-1, *self.obs.shape[1:]))
         self.written[:] = 1
 
     def add(self, action: np.ndarray, step: Step) -> None:
@@ -139,27 +152,28 @@ class Replay:
             What followed.
         """
         ended, done = step.terminated | step.truncated, step.valid
-        now, then, slot, entry = np.empty((4, len(self.base)), np.int64)
+        mail = self._mail
         places = (self.head, self.first, self.count, self.written)
-        _advance(done, ended, self.L, *places, self._order, now, then, slot, entry)
-        self._write(self.action, now, action)
-        self._write(self.reward, now, step.reward)
-        self._write(self.terminated, now, step.terminated)
-        self._write(self.ended, now, ended)
-        self._write(self.obs, then, np.where(_as(done, step), step.next_obs, step.obs))
-        if (ended & done).any():
-            self._write(self.obs, self.base + self.head, step.obs)
-        if self.device.type != "cpu":
-            self._write(self.order.view(-1), slot, entry)
-        self.where.copy_(torch.from_numpy(np.stack([self.head, self.first, self.count])))
+        rows = (mail["now"], mail["then"], mail["slot"], mail["entry"])
+        _advance(done, ended, self.L, *places, self._order, *rows)
+        mail["fresh"][:] = self.base + self.head
+        mail["where"][:] = self.head, self.first, self.count
+        mail["action"][:], mail["reward"][:] = action, step.reward
+        mail["terminated"][:], mail["ended"][:] = step.terminated, ended
+        mail["follow"][:] = np.where(_as(done, step), step.next_obs, step.obs)
+        mail["obs"][:] = step.obs
+        self._mail.send()
+        self._storing(0)
 
-    def _write(self, store: Tensor, rows: np.ndarray, x: np.ndarray) -> None:
-        """Write one row of each environment, in place."""
-        index = torch.from_numpy(rows)
-        value = torch.from_numpy(np.ascontiguousarray(x)).to(store.dtype)
-        if self.device.type != "cpu":
-            index, value = (y.to(self.device, non_blocking=True) for y in (index, value))
-        store.index_copy_(0, index, value)
+    def _store(self) -> None:
+        """Write what the mail holds: one row of each environment, in place."""
+        x = self._mail.there
+        for store in ("action", "reward", "terminated", "ended"):
+            getattr(self, store).index_copy_(0, x["now"], x[store])
+        self.obs.index_copy_(0, x["then"], x["follow"])
+        self.obs.index_copy_(0, x["fresh"], x["obs"])  # the same row again where no episode begins
+        self.order.view(-1).index_copy_(0, x["slot"], x["entry"])
+        self.where.copy_(x["where"])
 
     def sample(
         self,

@@ -2,12 +2,13 @@
 
 import importlib
 
+import numpy as np
 import pytest
 import torch
 
 from eluder.deep import online
 from eluder.deep.common import devices
-from eluder.deep.common.devices import has_kernels, repeated
+from eluder.deep.common.devices import Mailbox, has_kernels, repeated
 from eluder.deep.online import Schedule
 from tests.deep.graphs import Recorder, played
 
@@ -39,6 +40,20 @@ def test_elsewhere_a_function_is_called_with_its_number_twice():
     assert repeated(lambda u, n: (u, n), "cpu", lambda u: u % 2)(7) == (7, 7)
     assert has_kernels(torch.device("cpu"))
     assert not has_kernels(torch.device("cuda"))
+
+
+def test_a_mailbox_holds_arrays_of_every_type_in_one_piece():
+    kinds = {"flag": (np.bool_, (3,)), "x": (np.float32, (2, 2)), "n": (np.int64, ()), "i": (np.int32, (5,))}
+    mail = Mailbox(kinds, "cpu")
+    rng = np.random.default_rng(0)
+    given = {"flag": [True, False, True], "x": rng.normal(size=(2, 2)), "n": -7, "i": np.arange(5)}
+    for name, x in given.items():
+        mail[name][...] = x
+    mail.send()
+    for name, x in given.items():
+        assert mail.there[name].shape == kinds[name][1]
+        np.testing.assert_array_equal(mail.there[name].numpy(), np.asarray(x, kinds[name][0]))
+    assert len({x.untyped_storage().data_ptr() for x in mail.there.values()}) == 1
 
 
 def test_a_tape_refuses_what_a_graph_refuses():

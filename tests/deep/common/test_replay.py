@@ -9,9 +9,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eluder.deep.common import replay as module
 from eluder.deep.common.environments import Step
 from eluder.deep.common.random import seed_keys
 from eluder.deep.common.replay import Replay
+from tests.deep.graphs import played
 
 
 class Lists:
@@ -106,6 +108,20 @@ def test_holds_and_draws_what_a_list_of_transitions_holds(steps, L, E, n_step, s
             assert batch.discount[n, k].item() == pytest.approx(discount, abs=1e-6)
         if len(wanted[n]) <= 20:
             assert set(batch.obs[n, :, 0].tolist()) == set(wanted[n]), "every transition can be drawn"
+
+
+@pytest.mark.parametrize("E", [1, 3])
+def test_stores_the_same_by_a_graph(E, monkeypatch):
+    """What comes from the host goes through the mailbox, and from there by a tape: nothing is held in it."""
+    plain = Replay(12 * E, (1,), 2, 2, E)
+    used = []
+    monkeypatch.setattr(module, "repeated", lambda *a: used.append(played(*a)) or used[-1])
+    taped = Replay(12 * E, (1,), 2, 2, E)
+    for replay in (plain, taped):
+        play(replay, [Lists(12) for _ in range(2 * E)], 60, np.random.default_rng(4))
+    assert used[0].tapes
+    for name, x in plain.state().items():
+        assert torch.equal(x, taped.state()[name]), name
 
 
 def test_every_transition_has_the_same_probability():
