@@ -28,6 +28,8 @@ __all__ = ["PolicyCost", "best_offsets", "exact_cost", "simulated_cost"]
 
 
 OFFSETS = (0.0, -0.1, 0.1, -0.2, 0.2, -0.3, 0.3, -0.4, 0.4)  # units; the first of equals is taken
+QUIET = 500  # periods of the least demand after which stock must have stopped growing
+STILL_GROWS = f"stock still grows after {QUIET} periods of the least demand"
 
 
 class PolicyCost(NamedTuple):
@@ -70,14 +72,17 @@ def exact_cost(
     Raises
     ------
     ValueError
-        If a policy reaches too many states: it orders without bound.
+        If a policy orders without bound: its stock still grows after 500 periods of the least demand, or it
+        reaches too many states.
     """
-    chain = _chain(problem, offset)
+    chain = _chain(problem)
     if chain is None:
         return None
-    with torch.no_grad():
-        N = len(next(iter(parameters.values())))
-        return [chain(policy, {k: x[n : n + 1] for k, x in parameters.items()}) for n in range(N)]
+    grows = growing(policy, parameters, problem, (offset,))[:, 0]
+    if grows.any():
+        n = int(grows.int().argmax())
+        raise ValueError(f"policy of seed number {n} orders without bound: {STILL_GROWS}")
+    return [chain(policy, own, offset) for own in each_seed(parameters)]
 
 
 def best_offsets(
@@ -101,21 +106,83 @@ def best_offsets(
     -------
     tuple of list of float and list of PolicyCost, or None
         The best of 9 constants between -0.4 and 0.4, and its cost, for each seed; None where `exact_cost` is.
+        Constants with which a policy orders without bound are passed over.
 
     Raises
     ------
     ValueError
-        If a policy reaches too many states.
+        If a policy orders without bound with all of them, or reaches too many states.
     """
-    found = [exact_cost(policy, parameters, problem, offset=offset) for offset in OFFSETS]
-    if found[0] is None:
+    found = bounded_offsets(policy, parameters, problem)
+    if found is None:
         return None
-    each = list(zip(*(costs for costs in found if costs is not None), strict=True))
-    best = [min(range(len(OFFSETS)), key=lambda i, costs=costs: costs[i].cost) for costs in each]  # type: ignore[misc]
-    return [OFFSETS[i] for i in best], [costs[i] for i, costs in zip(best, each, strict=True)]
+    known = [best for best in found if best is not None]
+    if len(known) < len(found):
+        raise ValueError(f"policy of seed number {found.index(None)} orders without bound")
+    return [offset for offset, _ in known], [cost for _, cost in known]
 
 
-def _chain(problem: Problem, offset: float) -> Callable[[Policy, Mapping[str, Tensor]], PolicyCost] | None:
+def bounded_offsets(
+    policy: Policy, parameters: Mapping[str, Tensor], problem: Problem
+) -> list[tuple[float, PolicyCost] | None] | None:
+    """Return what `best_offsets` searches seed by seed, None for a seed whose policy orders without bound.
+
+    Where a constant leads to too many states, those beyond it are not tried: the work is bounded.
+    """
+    chain = _chain(problem)
+    if chain is None:
+        return None
+    grows = growing(policy, parameters, problem, OFFSETS).tolist()
+    found = []
+    for own, endless in zip(each_seed(parameters), grows, strict=True):
+        costs: dict[float, PolicyCost] = {}
+        closed: set[bool] = set()  # sides, up and down, on which there were too many states
+        for offset, without_bound in zip(OFFSETS, endless, strict=True):
+            if without_bound or (offset > 0) in closed:
+                continue
+            try:
+                costs[offset] = chain(policy, own, offset)
+            except ValueError:  # too many states
+                closed |= {offset > 0} if offset else {True, False}
+        best = min(costs, key=lambda offset: costs[offset].cost, default=None)
+        found.append(None if best is None else (best, costs[best]))
+    return found
+
+
+def each_seed(parameters: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
+    """Return the parameters of each of N seeds, with a first axis of 1."""
+    N = len(next(iter(parameters.values())))
+    return [{k: x[n : n + 1].detach() for k, x in parameters.items()} for n in range(N)]
+
+
+def growing(
+    policy: Policy, parameters: Mapping[str, Tensor], problem: Problem, offsets: tuple[float, ...]
+) -> Tensor:
+    """Say for which seeds and constants stock still grows after `QUIET` periods of the least demand, (N, K).
+
+    All are played side by side from an empty store; what is not a number grows too.
+    """
+    law, s = problem.setting.network.demand, problem.simulator
+    assert isinstance(law, IntegerDemand)
+    N, K = len(next(iter(parameters.values()))), len(offsets)
+    add = problem.mean.new_tensor(offsets)[:, None]
+    x = problem.mean.new_zeros(N, K, s.M, s.L)
+    least = x.new_full((N, K, s.n), float(np.flatnonzero(law.pmf())[0]))
+    position = before = x.new_zeros(N, K)
+    with torch.no_grad():
+        for t in range(QUIET):
+            orders = (policy.orders(parameters, problem, Seen(x)) + add).clamp_min(0.0)
+            after = s.step(x, orders, least, rounded=True).inventory
+            if torch.equal(after, x):
+                return torch.zeros_like(position, dtype=torch.bool)
+            x, position = after, after.sum(dim=(-2, -1))
+            if 2 * t < QUIET:
+                before = torch.maximum(before, position)
+    return ~(position <= before)
+
+
+def _chain(problem: Problem) -> Callable[[Policy, Mapping[str, Tensor], float], PolicyCost] | None:
+    """Return the exact cost as a function of policy, parameters of one seed, and constant."""
     network, simulator = problem.setting.network, problem.simulator
     law = network.demand
     single = simulator.M == 1 and network.orders == "integer" and isinstance(law, IntegerDemand)
@@ -124,18 +191,19 @@ def _chain(problem: Problem, offset: float) -> Callable[[Policy, Mapping[str, Te
         return None
     costs: dict[str, Any] = {"penalty": float(network.penalty[0]), "holding": float(network.holding[0])}
 
-    def ordered(policy: Policy, parameters: Mapping[str, Tensor], x: IntArray) -> IntArray:
+    def ordered(policy: Policy, parameters: Mapping[str, Tensor], offset: float, x: IntArray) -> IntArray:
         seen = torch.as_tensor(x, dtype=problem.mean.dtype, device=problem.mean.device)[None, :, None]
-        orders = policy.orders(parameters, problem, Seen(seen))[0] + offset
+        with torch.no_grad():
+            orders = policy.orders(parameters, problem, Seen(seen))[0] + offset
         q: IntArray = orders.clamp_min(0.0).round().long().cpu().numpy()
         return q
 
     assert isinstance(law, IntegerDemand)
     if simulator.E == 1 and not simulator.costly and network.lead_time[0] >= 1:
 
-        def store(policy: Policy, parameters: Mapping[str, Tensor]) -> PolicyCost:
+        def store(policy: Policy, parameters: Mapping[str, Tensor], offset: float) -> PolicyCost:
             result = evaluate_store(
-                lambda x: ordered(policy, parameters, x)[:, 0],
+                lambda x: ordered(policy, parameters, offset, x)[:, 0],
                 law,
                 lead_time=int(network.lead_time[0]),
                 lost=network.unmet == "lost",
@@ -147,12 +215,13 @@ def _chain(problem: Problem, offset: float) -> Callable[[Policy, Mapping[str, Te
     if simulator.E == 2 and network.unmet == "backlog" and not network.fixed_cost.any():
         slow, fast = (0, 1) if network.lead_time[0] > network.lead_time[1] else (1, 0)
         l_r, l_e = int(network.lead_time[slow]), int(network.lead_time[fast])
-        if l_e != 0 or l_r == l_e:
+        priced = network.unit_cost[slow] <= network.unit_cost[fast] and min(costs.values()) > 0
+        if l_e != 0 or l_r == l_e or not priced:
             return None
 
-        def dual(policy: Policy, parameters: Mapping[str, Tensor]) -> PolicyCost:
+        def dual(policy: Policy, parameters: Mapping[str, Tensor], offset: float) -> PolicyCost:
             def orders(x: IntArray, pipeline: IntArray) -> tuple[IntArray, IntArray]:
-                q = ordered(policy, parameters, np.column_stack([x, pipeline]))
+                q = ordered(policy, parameters, offset, np.column_stack([x, pipeline]))
                 return q[:, slow], q[:, fast]
 
             result = dual_sourcing_cost(

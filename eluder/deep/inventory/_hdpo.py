@@ -50,7 +50,7 @@ from eluder.deep.common.random import integers
 from eluder.deep.common.seedwise import clip_by_norm
 from eluder.deep.common.training import Schedule, Training
 from eluder.deep.inventory._draws import drawer
-from eluder.deep.inventory._evaluate import best_offsets, simulated_cost
+from eluder.deep.inventory._evaluate import bounded_offsets, simulated_cost
 from eluder.deep.inventory._policies import MLPPolicy, Policy
 from eluder.deep.inventory._problem import Problem, Seen
 from eluder.envs.inventory import Setting, Trace, setting_names
@@ -256,7 +256,8 @@ def hdpo(
     Raises
     ------
     ValueError
-        If an argument is out of range, the setting has no law of demand, or `out` holds another run.
+        If an argument is out of range, the setting has no law of demand or its optimum cannot be computed, or
+        `out` holds another run. All is checked before training.
 
     Notes
     -----
@@ -293,21 +294,33 @@ def hdpo(
                 keep_evaluation(run, u + 1, evaluation(config, policy, average, problem))
             if save:
                 run.save(u + 1)
-        if not run.evaluations:  # a run that was further than it is asked for
-            keep_evaluation(run, run.start, evaluation(config, policy, average, problem))
+        judge_end(run, lambda: evaluation(config, policy, average, problem))
         return _result(run, policy, problem, average)
 
 
-def description(agent: str, setting: Setting, policy: Policy, config: HDPOConfig) -> dict[str, Any]:
-    """Return what is trained, as plain data; refuse a setting that paths cannot be drawn of."""
-    if setting.network.demand is None:
+def check_paths(setting: Setting, periods: int, eval_periods: int = 1) -> None:
+    """Refuse a setting that paths of so many periods cannot be drawn of, or on which they teach nothing."""
+    network, law = setting.network, setting.network.demand
+    if law is None:
         raise ValueError(f"setting {setting.name} has no law of demand to draw paths from")
-    if setting.network.num_samples is not None:
+    if network.num_samples is not None:
         raise ValueError(f"setting {setting.name} has parameters of its own for each sample, paths have none")
-    network, soonest = setting.network, int(setting.network.lead_time.min())
-    free = not (network.warehouses or network.unit_cost.any())
-    if free and config.periods <= soonest:
-        raise ValueError(f"periods is {config.periods}: no order arrives so soon, the first after {soonest}")
+    soonest = int(network.lead_time.min())
+    if periods <= soonest and not (network.warehouses or network.unit_cost.any()):
+        raise ValueError(f"periods is {periods}: no order arrives so soon, the first after {soonest}")
+    for name, T in (("periods", periods), ("eval_periods", eval_periods)):
+        if isinstance(law, Trace) and len(law.values) < T:
+            raise ValueError(f"{name} is {T}, the trace of setting {setting.name} has {len(law.values)}")
+
+
+def description(agent: str, setting: Setting, policy: Policy, config: HDPOConfig) -> dict[str, Any]:
+    """Return what is trained, as plain data; refuse what could not be judged when it is trained."""
+    check_paths(setting, config.periods, config.eval_periods)
+    try:
+        setting.reference()
+    except ValueError as error:
+        way_out = "setting.without_reference() is trained without one"
+        raise ValueError(f"setting {setting.name} has no reference cost: {error} ({way_out})") from None
     named = {"policy": type(policy).__name__, **(asdict(policy) if is_dataclass(policy) else {})}
     settings = {**asdict(config), "policy": named}
     return {"agent": agent, "env": identity(setting), "setting": recipe(setting), "config": settings}
@@ -316,34 +329,28 @@ def description(agent: str, setting: Setting, policy: Policy, config: HDPOConfig
 def evaluation(config: HDPOConfig, policy: Policy, average: Parameters, problem: Problem) -> Array:
     """Return the cost of each seed's policy, shape (N, 1): exact if possible, else by simulation.
 
-    A policy that reaches too many states, as one that still orders without bound, is simulated too.
+    A policy that orders without bound is simulated too.
     """
-    found = _rounded(policy, average, problem)
-    costs = None if found is None else found[1]
-    if costs is None:
-        costs = simulated_cost(
-            policy,
-            average.tensors,
-            problem,
-            samples=config.samples,
-            periods=config.eval_periods,
-            warm_up=config.eval_warm_up,
-        )
-    return np.array([[c.cost] for c in costs])
-
-
-def _rounded(policy: Policy, average: Parameters, problem: Problem) -> Any:
-    """Return what `best_offsets` returns; None too where a policy orders without bound."""
-    try:
-        return best_offsets(policy, average.tensors, problem)
-    except ValueError:
-        return None
+    exact = bounded_offsets(policy, average.tensors, problem) or [None] * average.N
+    rest = [n for n, best in enumerate(exact) if best is None]
+    cost = np.array([[np.nan if best is None else best[1].cost] for best in exact])
+    if rest:
+        sizes = {"samples": config.samples, "periods": config.eval_periods, "warm_up": config.eval_warm_up}
+        some = {k: x[rest] for k, x in average.tensors.items()}
+        cost[rest, 0] = [c.cost for c in simulated_cost(policy, some, problem, **sizes)]
+    return cost
 
 
 def keep_evaluation(run: Training, now: int, cost: Array) -> None:
     """Keep and log the costs of an evaluation, shape (N, 1)."""
     run.evaluations.append((now, -cost))
     run.log.evaluation(now, -cost, np.ones_like(cost, dtype=np.int64))
+
+
+def judge_end(run: Training, evaluate: Callable[[], Array]) -> None:
+    """Evaluate a run that was further than it is asked for, unless it was evaluated there."""
+    if not run.evaluations or run.evaluations[-1][0] < run.start:
+        run.evaluations.append((run.start, -evaluate()))
 
 
 def identity(setting: Setting) -> str:
@@ -373,13 +380,14 @@ def recipe(setting: Setting) -> dict[str, Any] | None:
     except (TypeError, ValueError):
         return None
     again = setting_of(plain["name"], **plain["options"]) if plain["name"] in setting_names() else None
-    return plain if again is not None and identity(again) == identity(setting) else None
+    same = again is not None and (identity(again), again.kind) == (identity(setting), setting.kind)
+    return plain if same else None
 
 
 def _result(run: Training, policy: Policy, problem: Problem, average: Parameters) -> TrainResult:
     """Return what the run leads to."""
-    found = _rounded(policy, average, problem)
-    offset = np.zeros((len(run.seeds), 1, 1)) if found is None else np.reshape(found[0], (-1, 1, 1))
+    exact = bounded_offsets(policy, average.tensors, problem) or [None] * run.N
+    offset = np.reshape([0.0 if best is None else best[0] for best in exact], (-1, 1, 1))
 
     def order(inventory: Array) -> Array:
         with torch.no_grad():

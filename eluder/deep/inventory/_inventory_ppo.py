@@ -44,6 +44,7 @@ from eluder.deep.inventory._hdpo import (
     _result,
     description,
     evaluation,
+    judge_end,
     keep_evaluation,
     step_size,
 )
@@ -309,6 +310,5 @@ def inventory_ppo(
                 keep_evaluation(run, u + 1, evaluation(config, policy, average, problem))
             if save:
                 run.save(u + 1)
-        if not run.evaluations:  # a run that was further than it is asked for
-            keep_evaluation(run, run.start, evaluation(config, policy, average, problem))
+        judge_end(run, lambda: evaluation(config, policy, average, problem))
         return _result(run, policy, problem, average)

@@ -49,8 +49,10 @@ from eluder.deep.inventory._hdpo import (
     HDPOConfig,
     Paths,
     _result,
+    check_paths,
     description,
     evaluation,
+    judge_end,
     keep_evaluation,
     step_size,
 )
@@ -295,8 +297,7 @@ def reinforce(
                 keep_evaluation(run, u + 1, evaluation(config, policy, average, problem))
             if save:
                 run.save(u + 1)
-        if not run.evaluations:  # a run that was further than it is asked for
-            keep_evaluation(run, run.start, evaluation(config, policy, average, problem))
+        judge_end(run, lambda: evaluation(config, policy, average, problem))
         return _result(run, policy, problem, average)
 
 
@@ -391,7 +392,7 @@ def gradient_noise(
         sigma=sigma,
         least_sigma=sigma,
     )
-    description(estimator, setting, policy, config)
+    check_paths(setting, periods)
     K = copies if estimator == "score" else 1
     problem, keys = Problem(setting), seed_keys([checks.integer("seed", seed, 0)])
     problem.simulator.integer = False

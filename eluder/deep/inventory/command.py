@@ -12,7 +12,7 @@ from eluder.core.results import TrainResult
 from eluder.deep import inventory
 from eluder.deep.command import changed_schedule, read_changes
 from eluder.deep.common.config import configure
-from eluder.deep.inventory._evaluate import best_offsets
+from eluder.deep.inventory._evaluate import bounded_offsets
 from eluder.deep.inventory._plot import plot_policy
 from eluder.deep.inventory._policies import LevelPolicy, MLPPolicy
 from eluder.deep.inventory._problem import Problem
@@ -128,25 +128,23 @@ def _show(result: TrainResult, given: Setting, policy: LevelPolicy | MLPPolicy) 
 
     named = result.parameters.items()
     parameters = {k.removeprefix("policy/"): torch.as_tensor(x) for k, x in named if k.startswith("policy/")}
-    try:
-        found = best_offsets(policy, parameters, Problem(given))
-    except ValueError:  # it still orders without bound
-        found = None
+    exact = bounded_offsets(policy, parameters, Problem(given)) or [None] * len(result.seeds)
     best = given.reference()
     print("updates     cost per period and store: mean, lowest and highest seed")
     for step, returns in zip(result.steps, result.returns):
         by_seed = -returns.mean(axis=1)
         print(f"{step:<10}  {by_seed.mean():<9.6g}  {by_seed.min():<9.6g}  {by_seed.max():.6g}")
     if not math.isnan(best) and result.gap is not None:
-        how = "by simulation"
-        if found is not None:
-            how = f"exact, certified to {max(cost.error for cost in found[1]):.0e}"
         print(f"\n{given.kind}: {best:.9g}")
-        for seed, gap in zip(result.seeds, result.gap):
+        for seed, gap, found in zip(result.seeds, result.gap, exact, strict=True):
+            how = "by simulation" if found is None else f"exact, certified to {found[1].error:.0e}"
             print(f"seed {seed}: gap {100 * gap:.4f} % ({how})")
     if result.out is None:
         return
     written = "evaluations.csv, log.jsonl, checkpoints/"
     if given.name == "lost_sales" and len(given.network.stores) == 1:
-        written = f"{plot_policy(result, given, result.out / 'policy.png').name}, {written}"
+        try:
+            written = f"{plot_policy(result, given, result.out / 'policy.png').name}, {written}"
+        except ValueError as error:  # too many states of the optimal policy
+            print(f"\nno picture: {error}")
     print(f"\nin {result.out}: {written}")

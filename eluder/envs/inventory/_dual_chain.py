@@ -16,7 +16,9 @@ import numpy as np
 import scipy.sparse
 from scipy.sparse.csgraph import connected_components
 
+from eluder.core.kernels import kernel
 from eluder.core.types import Array, BoolArray, IntArray
+from eluder.envs.inventory._store_chain import CHUNK, FARTHEST, first_state, insert, make_room
 
 sparse: Any = scipy.sparse  # its stubs refuse arrays of unknown format
 Policy = Callable[[IntArray, IntArray], tuple[IntArray, IntArray]]
@@ -44,43 +46,59 @@ class Chain(NamedTuple):
 
 def reachable(policy: Policy, demands: IntArray, l: int, start: int = 0) -> Chain:  # noqa: E741
     """Find all states that the policy reaches from position `start` and an empty pipeline."""
-    states = np.zeros((0, l), dtype=np.int64)
-    regular, express = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
-    new = np.zeros((1, l), dtype=np.int64)
-    new[0, 0] = start
-    after = []
-    while len(new):
-        q, e = _orders(policy, new)
-        states = np.concatenate([states, new])
-        regular, express = np.concatenate([regular, q]), np.concatenate([express, e])
-        if len(states) > MOST:
+    first = np.zeros(l, dtype=np.int64)
+    first[0] = start
+    states, table = first_state(first)
+    known, done = 1, 0
+    periods = level = 0  # states below `level` are reached in fewer than `periods`
+    regular, express, successors = [], [], []
+    while done < known:
+        if done >= level:
+            periods, level = periods + 1, known
+        last = min(known, done + CHUNK)
+        q, e = _orders(policy, states[done:last])
+        states, table = make_room(states, table, known, (last - done) * len(demands))
+        after = np.empty((last - done, len(demands)), dtype=np.int64)
+        known = _follow(states, known, done, q, e, demands, table, after)
+        regular.append(q)
+        express.append(e)
+        successors.append(after)
+        done = last
+        if known > MOST:
             raise ValueError(f"policy reaches more than {MOST:,} states: its orders may be unbounded")
-        line = np.column_stack([new, q])  # arrives in the order of its columns
-        line[:, 0] += e
-        shifted = np.column_stack([line[:, 0] + line[:, 1], line[:, 2:]])
-        following = np.repeat(shifted[:, None, :], len(demands), axis=1)
-        following[:, :, 0] -= demands
-        after.append(following)
-        candidates = following.reshape(-1, l)
-        known, keys = _keys(states, candidates)
-        fresh, first = np.unique(keys, return_index=True)
-        new = candidates[first[~np.isin(fresh, known)]]
-    following = np.concatenate(after)
-    known, keys = _keys(states, following.reshape(-1, l))
-    order = np.argsort(known)
-    successors = order[np.searchsorted(known[order], keys)].reshape(len(states), len(demands))
-    return Chain(states, regular, express, successors)
+        if periods > FARTHEST and done < known:
+            raise ValueError(
+                f"policy reaches new states after {FARTHEST:,} periods, the last "
+                f"{states[known - 1].tolist()}: its stock may have no end"
+            )
+    pieces = (np.concatenate(x) for x in (regular, express, successors))
+    return Chain(states[:known].copy(), *pieces)
 
 
-def _keys(a: IntArray, b: IntArray) -> tuple[IntArray, IntArray]:
-    """One number for each row of either."""
-    both = np.concatenate([a, b])
-    low = both.min(axis=0)
-    try:
-        keys = np.ravel_multi_index(tuple((both - low).T), tuple((both.max(axis=0) - low + 1).tolist()))
-    except ValueError:
-        raise ValueError("policy spreads over too many states: its orders may be unbounded") from None
-    return keys[: len(a)], keys[len(a) :]
+@kernel
+def _follow(
+    states: IntArray,
+    known: int,
+    first: int,
+    regular: IntArray,
+    express: IntArray,
+    demands: IntArray,
+    table: IntArray,
+    after: IntArray,
+) -> int:
+    """Append successors of states first, first + 1, ...; fills `after`; returns the number known."""
+    l = states.shape[1]  # noqa: E741
+    for i in range(regular.size):
+        for k in range(demands.size):
+            x = states[first + i, 0] + express[i] - demands[k]
+            for j in range(1, l):
+                states[known, j - 1] = states[first + i, j]
+            states[known, l - 1] = regular[i]
+            states[known, 0] += x
+            number = insert(states, known, table)
+            known = max(known, number + 1)
+            after[i, k] = number
+    return known
 
 
 def _orders(policy: Policy, states: IntArray) -> tuple[IntArray, IntArray]:

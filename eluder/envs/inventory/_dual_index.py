@@ -171,8 +171,9 @@ def dual_sourcing_cost(
     Raises
     ------
     ValueError
-        If an argument is out of range, an order is no integer or negative, or the policy reaches too many
-        states (with `TailoredBaseSurge` they have no end; its cost comes with `best_tailored_base_surge`).
+        If an argument is out of range, an order is no integer or negative, or the policy reaches more than
+        2,000,000 states, or new ones after 10,000 periods (with `TailoredBaseSurge` of an order above the
+        least demand they have no end; its cost comes with `best_tailored_base_surge`).
 
     Notes
     -----
@@ -193,12 +194,13 @@ def dual_sourcing_cost(
     problem = dual_arguments(demand, lead_times, unit_costs, penalty, holding)
     tol = checks.number("tol", tol, 0.0, open_low=True)
     max_iter = checks.integer("max_iter", max_iter)
-    chain = reachable(policy, _demands(problem.law), problem.l)
+    demands, p = _demands(problem.law)
+    chain = reachable(policy, demands, problem.l)
     y = chain.states[:, 0] + chain.express
     first = int(y.min())
     G = cost_between(problem.D, first, int(y.max()), problem.h, problem.p)
     c = problem.c_r * chain.regular + problem.c_e * chain.express + G[y - first]
-    low, high, status = average_cost(c, chain, problem.law.p, tol, max_iter)
+    low, high, status = average_cost(c, chain, p, tol, max_iter)
     return DualSourcingCost(0.5 * (low + high), low, high, len(c), status)
 
 
@@ -334,8 +336,9 @@ def best_tailored_base_surge(
 
 def _overshoot(problem: Problem, gap: int, cap: int | None) -> tuple[Array, float, float]:
     """Law of the overshoot, mean regular and mean express order of the dual index with S_e = 0."""
-    chain = reachable(DualIndex(0, gap, cap), _demands(problem.law), problem.l)
-    pi = stationary(chain, problem.law.p)
+    demands, p = _demands(problem.law)
+    chain = reachable(DualIndex(0, gap, cap), demands, problem.l)
+    pi = stationary(chain, p)
     over = np.zeros(int((chain.states[:, 0] + chain.express).max()) + 1)
     np.add.at(over, chain.states[:, 0] + chain.express, pi)
     return over, float(pi @ chain.regular), float(pi @ chain.express)
@@ -377,6 +380,7 @@ def _with_best_level(problem: Problem, over: Array, regular: float, express: flo
     return lack.low + i, problem.c_e * express + problem.c_r * regular + cost
 
 
-def _demands(law: Lattice) -> IntArray:
-    """The values of a law on the integers."""
-    return np.arange(law.low, law.low + len(law.p), dtype=np.int64)
+def _demands(law: Lattice) -> tuple[IntArray, Array]:
+    """The values of a law on the integers that can come, and their probabilities."""
+    come = np.flatnonzero(law.p)
+    return law.low + come, law.p[come]

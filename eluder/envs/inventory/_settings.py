@@ -16,6 +16,7 @@ single store is raised by ``int(lead_time + 10 penalty)``, as there; whether for
 confirmed, nor is how prices are drawn for recorded demand (here one per sample and store behind a warehouse).
 """
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -139,9 +140,18 @@ class Setting:
     def reference(self) -> float:
         """Return the optimal cost per period and store, or a bound that no policy undercuts; NaN if unknown.
 
-        It is computed when called, in seconds at most for the published parameters.
+        It is computed at the first call, in seconds at most for the published parameters.
+
+        Raises
+        ------
+        ValueError
+            If the setting's parameters allow none, such as a penalty of 0.
         """
         return float("nan") if self._reference is None else self._reference()
+
+    def without_reference(self) -> "Setting":
+        """Return the setting as one of which no optimum is known, for where it cannot be computed."""
+        return replace(self, kind=None, _reference=None)
 
     def first_inventory(self, samples: int, *, rng: np.random.Generator) -> Array:
         """Draw first states (B, M, L): at stores ``mean U(0, 1)`` on hand and in each slot, else nothing.
@@ -234,7 +244,9 @@ def setting(name: str, **options: Any) -> Setting:
     for option in options:
         if option not in known:
             raise ValueError(f"{name} has no option {option!r}, it has {known}")
-    return replace(build(**options), options=options)
+    made = build(**options)
+    once = None if made._reference is None else functools.cache(made._reference)
+    return replace(made, options=options, _reference=once)
 
 
 def setting_names() -> tuple[str, ...]:

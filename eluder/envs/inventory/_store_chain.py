@@ -38,6 +38,7 @@ sparse: Any = scipy.sparse  # its stubs refuse arrays of unknown format
 CHUNK = 2**15  # states asked of the policy at once
 DIRECT = 1500  # states up to which a class is solved by LU
 EDGES = 2**27  # transitions a chain may have
+FARTHEST = 10_000  # periods from the first state within which all others must be reached
 SWEEPS = 20_000
 LARGEST = 2**31  # a single order
 
@@ -134,7 +135,7 @@ def evaluate_store(
     ------
     ValueError
         If an argument is out of range, the policy returns something else than N orders, or it reaches more
-        than `max_states` states or 2^27 transitions.
+        than `max_states` states or 2^27 transitions, or new ones after 10,000 periods (stock without end).
 
     Warns
     -----
@@ -195,7 +196,7 @@ def store_policy_cost(
     ------
     ValueError
         If an argument is out of range, the policy returns something else than N orders, or it reaches more
-        than a million states.
+        than a million states, or new ones after 10,000 periods.
 
     References
     ----------
@@ -281,23 +282,18 @@ def _reach(
     policy: Callable[[IntArray], ArrayLike], p: Array, start: IntArray, lost: bool, max_states: int
 ) -> tuple[IntArray, IntArray, Any]:
     """List the states reached, the orders there, and the chain."""
-    states = np.zeros((1024, len(start)), dtype=np.int64)
-    states[0] = start
-    table = np.full(4096, -1, dtype=np.int64)
-    _insert(states, 0, table)
+    states, table = first_state(start)
     known = 1
-    done = edges = 0
+    done = edges = periods = level = 0  # states below `level` are reached in fewer than `periods`
     orders, ends, columns, weights = [], [np.zeros(1, dtype=np.int64)], [], []
     while done < known:
+        if done >= level:
+            periods, level = periods + 1, known
         last = min(known, done + CHUNK)
         x = states[done:last]
         q = _asked(policy, x)
         size = int((np.minimum(x[:, 0], len(p) - 1) + 1 if lost else np.full(len(x), len(p))).sum())
-        if known + size > len(states):
-            states = np.concatenate([states, np.zeros((max(size, len(states)), len(start)), dtype=np.int64)])
-        if 2 * (known + size) > len(table):
-            table = np.full(1 << int(4 * (known + size)).bit_length(), -1, dtype=np.int64)
-            _insert_all(states, known, table)
+        states, table = make_room(states, table, known, size)
         tails = at_least(p, int(x[:, 0].max()) if lost else 0)
         column: NDArray[Any] = np.empty(size, dtype=np.int32)
         weight = np.empty(size)
@@ -315,8 +311,32 @@ def _reach(
                 f"policy reaches more than {many}, the last {states[known - 1].tolist()}: it orders too much "
                 "for ever, or max_states or tail must be larger"
             )
+        if periods > FARTHEST and done < known:
+            raise ValueError(
+                f"policy reaches new states after {FARTHEST:,} periods, the last "
+                f"{states[known - 1].tolist()}: it orders too much for ever, or starts too far off"
+            )
     pieces = np.concatenate(weights), np.concatenate(columns), np.concatenate(ends)
     return states[:known].copy(), np.concatenate(orders), sparse.csr_array(pieces, shape=(known, known))
+
+
+def first_state(start: IntArray) -> tuple[IntArray, IntArray]:
+    """Room for states, the first of them `start`, and a hash table of their numbers."""
+    states, table = np.zeros((1024, len(start)), dtype=np.int64), np.full(4096, -1, dtype=np.int64)
+    states[0] = start
+    insert(states, 0, table)
+    return states, table
+
+
+def make_room(states: IntArray, table: IntArray, known: int, size: int) -> tuple[IntArray, IntArray]:
+    """Room for `size` states more than are known."""
+    if known + size > len(states):
+        more = np.zeros((max(size, len(states)), states.shape[1]), dtype=np.int64)
+        states = np.concatenate([states, more])
+    if 2 * (known + size) > len(table):
+        table = np.full(1 << int(4 * (known + size)).bit_length(), -1, dtype=np.int64)
+        _insert_all(states, known, table)
+    return states, table
 
 
 def _long_run(P: Any, c: Array, tol: float, shares: bool) -> tuple[Array, float, float, int, bool]:
@@ -413,7 +433,7 @@ def _bounds(d: Array, V: Array) -> tuple[float, float]:
 
 
 @kernel
-def _insert(states: IntArray, known: int, table: IntArray) -> int:
+def insert(states: IntArray, known: int, table: IntArray) -> int:
     """Number of row `known` of `states`, which is entered in `table` if it is new."""
     h = 17
     for v in states[known]:
@@ -436,7 +456,7 @@ def _insert(states: IntArray, known: int, table: IntArray) -> int:
 def _insert_all(states: IntArray, known: int, table: IntArray) -> None:
     """Enter the first `known` states in an empty `table`."""
     for i in range(known):
-        _insert(states, i, table)
+        insert(states, i, table)
 
 
 @kernel
@@ -466,7 +486,7 @@ def _expand(
                     states[known, k - 1] = states[i, k]
                 states[known, L - 1] = orders[i - first]
                 states[known, 0] += x - d
-                j = _insert(states, known, table)
+                j = insert(states, known, table)
                 known = max(known, j + 1)
                 column[n] = j
                 weight[n] = w

@@ -66,6 +66,9 @@ def order_levels(p: Array, lead_time: int, penalty: float, holding: float, slope
 def store_states(levels: IntArray) -> StoreStates:
     """List the states within the bounds."""
     L = len(levels) - 2
+    free = min(int(levels[j]) // j for j in range(1, L + 1))  # all pipelines of orders up to it are listed
+    if (free + 1) ** (L - 1) * (int(levels[-1]) - free * (L - 1) + 1) > MOST:
+        raise ValueError(f"lead_time {L} and this demand need more than {MOST:,} states")
     rows = np.zeros((1, 0), dtype=np.int64)
     suffix = np.zeros(1, dtype=np.int64)
     starts: list[IntArray] = []

@@ -1,6 +1,7 @@
 """HDPO: one update by hand, the gradient against differences, levels and scales, exact costs, whole runs."""
 
 import importlib
+import json
 import math
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ import torch
 
 from eluder.deep.common import devices
 from eluder.deep.common.checkpoint import load_checkpoint
-from eluder.deep.common.networks import mlp
+from eluder.deep.common.networks import Parameters, mlp
 from eluder.deep.common.random import seed_keys
 from eluder.deep.common.training import Schedule
 from eluder.deep.inventory import (
@@ -21,15 +22,18 @@ from eluder.deep.inventory import (
     Policy,
     PolicyCost,
     Problem,
+    ReinforceConfig,
     Seen,
     best_offsets,
     exact_cost,
     hdpo,
     heuristic_levels,
+    reinforce,
     simulated_cost,
 )
-from eluder.deep.inventory._evaluate import _levels, optimal_levels
-from eluder.deep.inventory._hdpo import Paths, identity, make_update, path_cost, recipe, step_size
+from eluder.deep.inventory import _evaluate as evaluate
+from eluder.deep.inventory._evaluate import OFFSETS, _levels, bounded_offsets, growing, optimal_levels
+from eluder.deep.inventory._hdpo import Paths, evaluation, identity, make_update, path_cost, recipe, step_size
 from eluder.envs.inventory import (
     BaseStock,
     Categorical,
@@ -40,6 +44,7 @@ from eluder.envs.inventory import (
     Setting,
     Trace,
     edge,
+    evaluate_store,
     initial_inventory,
     newsvendor,
     order_up_to,
@@ -543,11 +548,7 @@ def test_windows_of_a_trace_are_paths():
     assert ((demand[:, 1:] - demand[:, :-1]) % 10 == 1).all()
 
 
-def test_a_policy_that_orders_without_bound_is_simulated(tmp_path, monkeypatch):
-    def refuse(*arguments):
-        raise ValueError("policy reaches more than 1,000,000 states")
-
-    monkeypatch.setattr(importlib.import_module("eluder.deep.inventory._hdpo"), "best_offsets", refuse)
+def test_a_policy_that_orders_without_bound_is_simulated(tmp_path):
     config = replace(SMALL, batch_size=4)
     schedule = Schedule(evaluate_every=0, log_every=0, save_every=2)
     first = hdpo(LOST, 4, policy=Greedy(), config=config, out=tmp_path, schedule=schedule)
@@ -556,8 +557,10 @@ def test_a_policy_that_orders_without_bound_is_simulated(tmp_path, monkeypatch):
     for file in (last := tmp_path / "checkpoints" / "step-000000000004").iterdir():
         file.unlink()
     last.rmdir()
-    again = hdpo(LOST, 1, policy=Greedy(), config=config, out=tmp_path, resume=True, schedule=schedule)
-    assert again.steps.tolist() == [2]
+    for _ in range(2):
+        again = hdpo(LOST, 1, policy=Greedy(), config=config, out=tmp_path, resume=True, schedule=schedule)
+        assert again.steps.tolist() == [2]
+    assert len((tmp_path / "evaluations.csv").read_text().splitlines()) == 1
 
 
 class Greedy(LevelPolicy):
@@ -565,6 +568,115 @@ class Greedy(LevelPolicy):
 
     def orders(self, parameters, problem, seen):
         return super().orders(parameters, problem, seen) + 10.0
+
+
+class Told:
+    """Order up to 12, and what a seed is told besides: nothing, something for ever, what is no number."""
+
+    def init(self, problem, keys):
+        parameters = Parameters({"least": (1,)}, len(keys))
+        with torch.no_grad():
+            parameters["least"].copy_(torch.tensor([0.0, 0.25, torch.nan])[: len(keys), None])
+        return parameters
+
+    def orders(self, parameters, problem, seen):
+        return parameters["least"][:, None] + torch.relu(12.0 - seen.inventory.sum(dim=(-2, -1)))[..., None]
+
+
+def test_what_orders_for_ever_is_found_early_and_each_seed_is_judged_alone(monkeypatch):
+    problem = Problem(setting("lost_sales", lead_time=2, penalty=4))
+    start, law = Told().init(problem, seed_keys([0, 1, 2])).tensors, problem.setting.network.demand
+    grows = growing(Told(), start, problem, OFFSETS)
+    wanted = [[round(least + offset) > 0 for offset in OFFSETS] for least in (0.0, 0.25)]
+    assert grows.tolist() == [*wanted, [True] * 9]
+    assert wanted[1].count(True) == 2
+    asked = []
+
+    def counted(*arguments, **options):
+        asked.append(arguments)
+        return evaluate_store(*arguments, **options)
+
+    monkeypatch.setattr(evaluate, "evaluate_store", counted)
+    found = bounded_offsets(Told(), start, problem)
+    assert found[2] is None
+    assert len(asked) == 9 + 7
+    assert found[0][1].cost == pytest.approx(store_policy_cost(BaseStock(12), law, lead_time=2, penalty=4))
+    for n in (0, 1):
+        alone = {k: x[n : n + 1] for k, x in start.items()}
+        assert bounded_offsets(Told(), alone, problem) == [found[n]]
+    cost = evaluation(SMALL, Told(), Told().init(problem, seed_keys([0, 1, 2])), problem)
+    assert cost[:2, 0].tolist() == [found[0][1].cost, found[1][1].cost]
+    assert np.isnan(cost[2, 0])
+    with pytest.raises(ValueError, match="policy of seed number 2 orders without bound: stock still grows"):
+        exact_cost(Told(), start, problem)
+    with pytest.raises(ValueError, match="policy of seed number 2 orders without bound"):
+        best_offsets(Told(), start, problem)
+
+
+def test_constants_beyond_one_with_too_many_states_are_not_tried(monkeypatch):
+    problem = Problem(setting("lost_sales", lead_time=1, penalty=4))
+    start = LevelPolicy(hidden=(4,)).init(problem, seed_keys([0])).tensors
+    for fails, wanted, tried in [
+        ((0.2,), (-0.4, 0.1), 7), ((-0.1, 0.1), (0.0, 0.0), 3), ((0.0,), None, 1), ((), (-0.4, 0.4), 9),
+    ]:  # fmt: skip
+        asked = []
+
+        def chain(policy, parameters, offset, fails=fails, asked=asked):
+            asked.append(offset)
+            if offset in fails:
+                raise ValueError("policy reaches more than 1,000,000 states")
+            return PolicyCost(-abs(offset + 0.01), 0.0)
+
+        monkeypatch.setattr(evaluate, "_chain", lambda problem, chain=chain: chain)
+        (best,) = bounded_offsets(LevelPolicy(hidden=(4,)), start, problem)
+        assert len(asked) == tried
+        assert (best is None) == (wanted is None)
+        if wanted:
+            assert (min(set(asked) - set(fails)), max(set(asked) - set(fails))) == wanted
+
+
+def test_what_could_not_be_judged_is_refused_before_training(tmp_path):
+    for name, options, message in [
+        ("lost_sales", {"penalty": 0.0}, "penalty must be in"),
+        ("lost_sales", {"lead_time": 0}, "lead_time must be at least 1"),
+        ("lost_sales", {"lead_time": 12}, "lead_time 12 and this demand need more than 67,108,864 states"),
+        ("backlogged", {"penalty": 0.0}, "penalty must be in"),
+        ("serial", {"penalty": 0.0}, "penalty must be in"),
+        ("transshipment", {"penalty": 0.0}, "penalty must be in"),
+        ("fixed_cost", {"penalty": 0.0}, "penalty must be in"),
+        ("dual_sourcing", {"holding": 0.0}, "holding must be in"),
+        ("dual_sourcing", {"unit_costs": (5.0, 0.0)}, "unit_costs must be"),
+    ]:
+        for trainer, config in ((hdpo, HDPOConfig()), (reinforce, ReinforceConfig())):
+            with pytest.raises(ValueError, match=f"setting {name} has no reference cost: {message}"):
+                trainer(setting(name, **options), 10**9, config=config, out=tmp_path / "none")
+    short = replace(SMALL, eval_periods=41)
+    with pytest.raises(ValueError, match="eval_periods is 41, the trace of setting lost_sales has 40"):
+        hdpo(with_law(LOST, WEEKS), 10**9, config=short, out=tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_setting_without_its_reference_is_trained_and_simulated(tmp_path):
+    it = setting("dual_sourcing", unit_costs=(5.0, 0.0)).without_reference()
+    start = LevelPolicy().init(Problem(it), seed_keys([0])).tensors
+    assert exact_cost(LevelPolicy(), start, Problem(it)) is None  # the chain's bounds are for c_r <= c_e
+    free = setting("lost_sales", lead_time=9).without_reference()
+    result = hdpo(free, 2, policy=Greedy(), config=replace(SMALL, periods=10), out=tmp_path)
+    assert result.gap is None
+    assert np.isfinite(result.returns).all()
+    assert math.isnan(free.reference())
+    assert json.loads((tmp_path / "run.json").read_text())["setting"] is None
+
+
+def test_a_reference_is_computed_once(monkeypatch):
+    given, asked = setting("lost_sales", lead_time=1, penalty=4), []
+    module = importlib.import_module("eluder.envs.inventory._lost_sales")
+    optimum = module.lost_sales_optimum
+    monkeypatch.setattr(module, "lost_sales_optimum", lambda *a, **k: asked.append(1) or optimum(*a, **k))
+    result = hdpo(given, 2, policy=LevelPolicy(hidden=(4,)), config=SMALL)
+    assert given.reference() == pytest.approx(4.040711170)
+    assert result.gap is not None
+    assert len(asked) == 1
 
 
 def test_refuses_what_it_cannot_learn_from():

@@ -319,3 +319,27 @@ def test_limits_of_sweeps_and_queues(monkeypatch):
     monkeypatch.setattr(index, "LONGEST_QUEUE", 64)
     with pytest.raises(ValueError, match=r"demand has mean 1.01, too near the regular order 1"):
         best_tailored_base_surge(Categorical((0.495, 0.0, 0.505)), **tabulated(5, 2))
+
+
+def test_a_constant_order_that_demand_always_takes_has_finitely_many_states():
+    """The least demand is the order: stock stays at the level, the rest is a newsvendor's cost."""
+    law, problem = Categorical((0.0, 0.5, 0.0, 0.5)), tabulated(10, 3)
+    found = dual_sourcing_cost(law, TailoredBaseSurge(3, 1), **problem)
+    assert found.cost == pytest.approx(10 * 1.0 + 5 * 0.5 * 2, abs=1e-8)
+    assert found.num_states == 5 + 2
+
+
+def test_stock_without_end_is_refused_at_once():
+    for regular in (1, 2, 3, 4):
+        with pytest.raises(ValueError, match=r"new states after 10,000 periods, the last .* no end"):
+            dual_sourcing_cost(uniform_demand(0, 4), TailoredBaseSurge(4, 1), **tabulated(5, regular))
+
+
+def test_states_far_away_are_found():
+    """An order of one unit a period up to a high level: all positions up to it."""
+    p = np.array([0.5, 0.5])
+    chain = reachable(DualIndex(0, 3000, 1), np.arange(2), 1)
+    assert np.sort(chain.states[:, 0]).tolist() == list(range(3001))
+    after = chain.states[:, 0] + chain.express + chain.regular
+    np.testing.assert_array_equal(chain.states[chain.successors, 0], after[:, None] - np.arange(2))
+    assert stationary(chain, p, most=1).sum() == pytest.approx(1.0)

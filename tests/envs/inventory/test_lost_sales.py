@@ -239,3 +239,20 @@ def test_a_plan_refuses_states_it_does_not_list():
         plan(np.zeros(3))
     with pytest.raises(ValueError, match="rows must be"):
         plan.table(0)
+
+
+@pytest.mark.parametrize("L", [1, 2, 3, 4])
+@pytest.mark.parametrize("demand", [Poisson(2.0), Categorical((0.5, 0.0, 0.5))])
+def test_states_are_refused_only_if_they_are_too_many(L, demand, monkeypatch):
+    levels = order_levels(demand.pmf(), L, 9.0, 1.0)
+    cells_of_all = int(store_states(levels).offset[-1])
+    monkeypatch.setattr("eluder.envs.inventory._store_states.MOST", cells_of_all)
+    assert store_states(levels).offset[-1] == cells_of_all
+    monkeypatch.setattr("eluder.envs.inventory._store_states.MOST", cells_of_all - 1)
+    with pytest.raises(ValueError, match=f"lead_time {L} and this demand need more than"):
+        store_states(levels)
+
+
+def test_far_too_many_states_are_refused_at_once():
+    with pytest.raises(ValueError, match="lead_time 40 and this demand need more than 67,108,864 states"):
+        lost_sales_optimum(Poisson(5.0), lead_time=40, penalty=9.0)

@@ -318,6 +318,10 @@ def nothing(x):
         ({"policy": lambda x: np.where(x[:, 0] > 3, -1, 2)}, r"policy orders -1 in state \[4, 2\]"),
         ({"policy": 3}, r"policy must be callable, states \(N, 2\)"),
         ({"policy": ConstantOrder(9), "max_states": 1000}, "policy reaches more than 1,000 states, the last"),
+        (
+            {"policy": ConstantOrder(3)},
+            r"new states after 10,000 periods, the last \[\d+, 3\]",
+        ),
         ({"demand": Normal(5.0, 1.0)}, "demand must be a law on the integers"),
         ({"lead_time": 0}, "lead_time must be at least 1"),
         ({"penalty": -1.0}, "penalty must be in"),
@@ -335,6 +339,12 @@ def test_bad_arguments_are_named(changes, message):
     arguments = {"policy": nothing, "demand": Poisson(2.0), "lead_time": 2, "penalty": 4.0, **changes}
     with pytest.raises(ValueError, match=message):
         evaluate_store(arguments.pop("policy"), arguments.pop("demand"), **arguments)
+
+
+def test_states_far_away_are_found():
+    """A unit a period up to a high level: the last state is a long way from the first."""
+    done = evaluate_store(CappedBaseStock(9000, 1), Categorical((0.5, 0.5)), lead_time=1, penalty=4.0)
+    assert np.sort(done.states[:, 0]).tolist() == list(range(9001))
 
 
 def test_too_many_transitions_are_named(monkeypatch):
