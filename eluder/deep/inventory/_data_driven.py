@@ -83,11 +83,13 @@ def located(problem: Problem, unit: Tensor) -> Tensor:
     return unit @ problem.reach[:, problem.simulator.W :].T
 
 
-def need_past(seen: Seen) -> tuple[Tensor, Tensor]:
-    """Return past and calendar; refuse to go without."""
+def need_past(seen: Seen, history: int) -> tuple[Tensor, Tensor]:
+    """Return the last demands and the calendar; refuse to go without."""
     if seen.past is None or seen.calendar is None:
         raise ValueError("seen has no past or calendar: train this policy by hdpo_on_data")
-    return seen.past, seen.calendar
+    if seen.past.shape[2] < history:
+        raise ValueError(f"history is {seen.past.shape[2]} periods, the policy sees {history}")
+    return seen.past[:, :, -history:], seen.calendar
 
 
 @dataclass(frozen=True)
@@ -128,9 +130,8 @@ class DataDrivenPolicy:
 
     def orders(self, parameters: Mapping[str, Tensor], problem: Problem, seen: Seen) -> Tensor:
         """Return the orders (N, B, E)."""
-        past, calendar = need_past(seen)
+        past, calendar = need_past(seen, self.history)
         s, (N, B) = problem.simulator, seen.inventory.shape[:2]
-        past = past[:, :, -self.history :]
         unit = units(problem, past)
         per_location = located(problem, unit)
         inventory = (seen.inventory / per_location[..., None]).flatten(-2).index_select(-1, problem.places)
@@ -338,10 +339,9 @@ class QuantilePolicy:
 
     def orders(self, parameters: Mapping[str, Tensor], problem: Problem, seen: Seen) -> Tensor:
         """Return the orders (N, B, n)."""
-        past, calendar = need_past(seen)
+        past, calendar = need_past(seen, self.forecaster.history)
         s, (N, B) = problem.simulator, seen.inventory.shape[:2]
         tau = torch.sigmoid(self._logit(parameters, problem, N, B))
-        past = past[:, :, -self.forecaster.history :]
         unit = units(problem, past)
         features = calendar.expand(*unit.shape, -1)
         Q = self.forecaster.quantiles(past.transpose(2, 3), features, unit, problem.scale)

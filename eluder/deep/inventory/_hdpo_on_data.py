@@ -24,7 +24,7 @@ Deviations from the paper:
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from torch import Tensor
 
 from eluder.core import checks
 from eluder.core.results import TrainResult
+from eluder.core.types import Array
 from eluder.deep.common.networks import Parameters
 from eluder.deep.common.optim import Adam
 from eluder.deep.common.random import uniform
@@ -41,7 +42,7 @@ from eluder.deep.common.seedwise import clip_by_norm
 from eluder.deep.common.training import Schedule, Training
 from eluder.deep.inventory._data_driven import DataDrivenPolicy, calendar_features
 from eluder.deep.inventory._evaluate import PolicyCost
-from eluder.deep.inventory._hdpo import HDPOConfig, identity, step_size
+from eluder.deep.inventory._hdpo import HDPOConfig, digest, identity, judge_end, keep_evaluation, step_size
 from eluder.deep.inventory._policies import Policy
 from eluder.deep.inventory._problem import Problem, Seen
 from eluder.envs.inventory import SalesSplit, Setting
@@ -101,6 +102,20 @@ class Traces:
         self.demand = torch.as_tensor(demand, **like).transpose(0, 1).contiguous()
         self.history = torch.as_tensor(history, **like).transpose(0, 1).contiguous()
         self.calendar = torch.as_tensor(calendar_features(split.week), **like)
+        self.name = name
+
+    def ask(self, policy: Policy, parameters: Mapping[str, Tensor], problem: Problem) -> None:
+        """Ask for the orders of the first week, so that a policy that does not fit is refused at once."""
+        s, N, B = problem.simulator, len(next(iter(parameters.values()))), self.demand.shape[1]
+        past = self.history.transpose(0, 1).expand(N, -1, -1, -1)
+        seen = Seen(past.new_zeros(N, B, s.M, s.L), past, self.calendar[0])
+        try:
+            with torch.no_grad():
+                shape = policy.orders(parameters, problem, seen).shape
+        except (RuntimeError, ValueError) as error:
+            raise ValueError(f"policy cannot order in {self.name}: {error}") from None
+        if shape != (N, B, s.E):
+            raise ValueError(f"policy must give {self.name} orders {(N, B, s.E)}, got {tuple(shape)}")
 
 
 def taken(problem: Problem, rows: Tensor) -> Problem:
@@ -224,9 +239,10 @@ class Best:
         self.parameters = parameters.like()
         self.cost = torch.full((parameters.N,), torch.inf, dtype=torch.float64, device=parameters.flat.device)
 
-    def offer(self, parameters: Parameters, cost: Tensor) -> None:
-        """Take the seeds that cost less, in place."""
-        better = cost < self.cost
+    def offer(self, parameters: Parameters, returns: Array) -> None:
+        """Take the seeds that earn more than before, in place; returns have shape (N, 1)."""
+        cost = torch.as_tensor(-returns[:, 0]).to(self.cost)
+        better = (cost < self.cost) | ~self.cost.isfinite()
         self.cost = torch.where(better, cost, self.cost)
         for name, kept in self.parameters.tensors.items():
             kept[better] = parameters[name].detach()[better]
@@ -277,9 +293,10 @@ def hdpo_on_data(
     out : path, optional
         Folder of logs and checkpoints.
     resume : bool, default=False
-        Whether to go on from the newest checkpoint in `out`; on the CPU to the same numbers.
+        Whether to go on from the newest checkpoint in `out`, of the same splits, policy and evaluations; on
+        the CPU to the same numbers.
     schedule : Schedule, optional
-        When to evaluate on `dev`, log and save, in updates.
+        When to evaluate on `dev`, log and save, in updates; there is an evaluation at the end in any case.
 
     Returns
     -------
@@ -293,8 +310,8 @@ def hdpo_on_data(
     Raises
     ------
     ValueError
-        If an argument is out of range, shapes do not fit, the setting has no recorded demand, or `out` holds
-        another run.
+        If an argument is out of range, shapes do not fit, the policy sees more weeks than there are before
+        a split, the setting has no recorded demand, or `out` holds another run.
 
     Notes
     -----
@@ -316,35 +333,37 @@ def hdpo_on_data(
     >>> result.returns.shape
     (1, 1, 1)
     """
-    plain = {k: v for k, v in _fields(policy).items() if isinstance(v, int | float | str | tuple)}
-    named = {"policy": type(policy).__name__, **plain}
-    about = {"agent": "hdpo_on_data", "env": identity(setting), "config": {**asdict(config), "policy": named}}
+    named = {"policy": type(policy).__name__, "digest": digest(policy)}
+    told = {**asdict(config), "policy": named, "evaluate_every": schedule.evaluate_every}
+    record = f"{identity(_recorded(setting))} {digest(train, dev, setting.dev.warm_up)}"
+    about = {"agent": "hdpo_on_data", "env": record, "config": told}
     with Training(about, steps, seeds, device, out, resume, schedule) as run:
-        problem = Problem(_recorded(setting), run.device)
+        problem = Problem(setting, run.device)
         learn, judge = Traces(train, problem, "train"), Traces(dev, problem, "dev")
         parameters = policy.init(problem, run.keys)
+        for traces in (learn, judge):
+            traces.ask(policy, parameters.tensors, problem)
         average, best = parameters.like(), Best(parameters)
         update, adam = make_update(config, policy, problem, parameters, steps, run.keys)
         run.keep(parameters=parameters, average=average, adam=adam, best=best)
         warm_up = min(setting.dev.warm_up, len(judge.demand) - 1)
+
+        def cost_on_dev() -> Array:
+            return np.array([[c.cost] for c in _costs(policy, average.tensors, problem, judge, warm_up)])
 
         for u in run:
             run.metrics = update(learn, u)
             average.track(parameters, max(config.average, 1.0 / (u + 1)))
             evaluate, save = run.due(u)
             if evaluate:
-                cost = np.array([[c.cost] for c in _costs(policy, average.tensors, problem, judge, warm_up)])
-                best.offer(average, torch.as_tensor(cost[:, 0], device=run.device))
-                run.evaluations.append((u + 1, -cost))
-                run.log.evaluation(u + 1, -cost, np.ones_like(cost, dtype=np.int64))
+                keep_evaluation(run, u + 1, cost_on_dev())
+                if schedule.evaluate_every and (u + 1) % schedule.evaluate_every == 0:
+                    best.offer(average, run.evaluations[-1][1])
             if save:
                 run.save(u + 1)
+        judge_end(run, cost_on_dev)
+        best.offer(average, run.evaluations[-1][1])  # not saved: a run that is made longer does not stop here
         return _result(run, policy, problem, best.parameters)
-
-
-def _fields(policy: Policy) -> dict[str, Any]:
-    """Return the fields of a policy, not copied."""
-    return {f.name: getattr(policy, f.name) for f in fields(policy)} if is_dataclass(policy) else {}
 
 
 def _result(run: Training, policy: Policy, problem: Problem, kept: Parameters) -> TrainResult:

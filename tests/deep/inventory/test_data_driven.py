@@ -1,6 +1,7 @@
 """Policies for recorded demand: what they see, order and earn against plain NumPy; the oracle above them."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from eluder.deep.inventory import (
 )
 from eluder.deep.inventory import _data_driven as driven
 from eluder.deep.inventory import _hdpo_on_data as data
+from eluder.deep.inventory._hdpo import digest
 from eluder.envs.inventory import (
     JustInTime,
     WeeklySales,
@@ -303,15 +305,111 @@ def test_a_run_that_is_cut_goes_on_to_the_same_numbers(record, tmp_path):
     np.testing.assert_array_equal(again.returns, whole.returns)
 
 
+def test_what_is_asked_for_less_or_as_much_ends_where_it_is(record, tmp_path):
+    """No evaluation is due where the checkpoint is: there is one all the same, and the average is kept."""
+    it, split = setting("favorita", sales=record.sales), short(record)
+    options = {"policy": DataDrivenPolicy(8, (4,)), "config": DataConfig(batch_size=7), "out": tmp_path}
+    for every in (0, 2):
+        folder = tmp_path / f"{every}"
+        options |= {"schedule": Schedule(evaluate_every=every, log_every=0, save_every=3), "out": folder}
+        hdpo_on_data(it, split, split, 6, **options)
+        shutil.rmtree(sorted((folder / "checkpoints").iterdir())[-1])
+        several = [hdpo_on_data(it, split, split, steps, resume=True, **options) for steps in (1, 3, 2)]
+        for again in several:
+            assert again.steps.tolist() == ([3] if every == 0 else [2, 3])
+            kept = {k.removeprefix("policy/"): torch.as_tensor(x) for k, x in again.parameters.items()}
+            cost = recorded_cost(options["policy"], kept, it, split, warm_up=16)[0].cost
+            assert -cost == pytest.approx(again.returns.max(), rel=1e-6)
+            np.testing.assert_array_equal(again.returns, several[0].returns)
+
+
+def test_a_run_that_is_made_longer_is_the_longer_run(record, tmp_path, monkeypatch):
+    """What the shorter one kept at its end, where no evaluation was due, does not count."""
+    monkeypatch.setattr(data, "step_size", lambda *arguments: 0.5)  # so that the end is seldom the best
+    it, split = setting("favorita", sales=record.sales), short(record)
+    schedule = Schedule(evaluate_every=4, log_every=0, save_every=0)
+    options = {"policy": DataDrivenPolicy(8, (4,)), "config": DataConfig(batch_size=7), "schedule": schedule}
+    whole = hdpo_on_data(it, split, split, 8, **options, seeds=(0, 1, 2))
+    cut = hdpo_on_data(it, split, split, 1, **options, seeds=(0, 1, 2), out=tmp_path)
+    again = hdpo_on_data(it, split, split, 8, **options, seeds=(0, 1, 2), out=tmp_path, resume=True)
+    assert (cut.returns[-1] > whole.returns.max(axis=0)).any()
+    assert again.steps.tolist() == whole.steps.tolist() == [4, 8]
+    for k, x in whole.parameters.items():
+        np.testing.assert_array_equal(again.parameters[k], x)
+
+
+def test_a_folder_goes_on_with_no_other_record_or_policy(record, tmp_path):
+    it, split, other = setting("favorita", sales=record.sales), short(record), short(record, (1, 31))
+    forecasters = [fit_quantiles(it, split, history=6, steps=1, seed=seed) for seed in (0, 1)]
+    policy = QuantilePolicy(forecasters[0], "transformed", 4)
+    hdpo_on_data(it, split, split, 1, policy=policy, schedule=NONE, out=tmp_path)
+    changed = split.demand.copy()
+    changed[3, 5, 0] += 1.0
+    later = split._replace(week=split.week + 1)
+    for train, dev, name in [
+        (other, split, "env"), (split, other, "env"), (later, split, "env"), (split, later, "env"),
+        (split._replace(demand=changed), split, "env"), (split, split._replace(demand=changed), "env"),
+    ]:  # fmt: skip
+        with pytest.raises(ValueError, match=f"holds another run: {name} is"):
+            hdpo_on_data(it, train, dev, 1, policy=policy, schedule=NONE, out=tmp_path, resume=True)
+    far = replace(it, dev=it.dev._replace(warm_up=3))
+    with pytest.raises(ValueError, match="holds another run: env is"):
+        hdpo_on_data(far, split, split, 1, policy=policy, schedule=NONE, out=tmp_path, resume=True)
+    often = replace(NONE, evaluate_every=1)
+    for other_policy, schedule in [
+        (QuantilePolicy(forecasters[1], "transformed", 4), NONE),
+        (QuantilePolicy(forecasters[0], "transformed", 5), NONE),
+        (policy, often),
+    ]:
+        with pytest.raises(ValueError, match="holds another run: config is"):
+            hdpo_on_data(
+                it, split, split, 1, policy=other_policy, schedule=schedule, out=tmp_path, resume=True
+            )
+    same = QuantilePolicy(fit_quantiles(it, short(record), history=6, steps=1, seed=0), "transformed", 4)
+    hdpo_on_data(it, short(record), short(record), 2, policy=same, schedule=NONE, out=tmp_path, resume=True)
+
+
+def test_digests_differ_where_anything_does():
+    x = np.arange(6.0)
+    things = [
+        (), (1,), (1.0,), (True,), ("1",), (None,), (1, 2), ((1, 2),), ([1, 2],),
+        ({"a": 1},), ({"a": 2},), ({"b": 1},), (DataDrivenPolicy(),), (DataDrivenPolicy(8),),
+        (x,), (x.reshape(2, 3),), (x.astype(np.float32),), (x[::-1],),
+        (torch.arange(3),), (Other(1),), (Other(2),),
+    ]  # fmt: skip
+    assert len({digest(*thing) for thing in things}) == len(things)
+    assert digest({"a": 1, "b": 2}, x[::2]) == digest({"b": 2, "a": 1}, x[::2].copy())
+
+
+class Other:
+    """Something that is no dataclass."""
+
+    def __init__(self, x):
+        self.x = x
+
+
 def test_the_best_of_each_seed_is_kept():
     parameters = Parameters({"x": (1,)}, 2)
     best = data.Best(parameters)
-    for value, cost in ((1.0, [5.0, 3.0]), (2.0, [4.0, 6.0])):
+    for value, earned in ((0.5, [np.nan, np.nan]), (1.0, [-5.0, -3.0]), (2.0, [-4.0, np.nan])):
         with torch.no_grad():
             parameters["x"].fill_(value)
-        best.offer(parameters, torch.tensor(cost))
+        best.offer(parameters, np.array(earned)[:, None])
     assert best.parameters["x"].flatten().tolist() == [2.0, 1.0]
     assert best.cost.tolist() == [4.0, 3.0]
+
+
+class Wrong:
+    """A policy whose orders are changed."""
+
+    def __init__(self, policy, change):
+        self.policy, self.change = policy, change
+
+    def init(self, problem, keys):
+        return self.policy.init(problem, keys)
+
+    def orders(self, parameters, problem, seen):
+        return self.change(self.policy.orders(parameters, problem, seen))
 
 
 def test_bad_input(record):
@@ -324,8 +422,22 @@ def test_bad_input(record):
         hdpo_on_data(it, split, split._replace(history=split.history[:, :0]), 2)
     with pytest.raises(ValueError, match=r"dev.demand"):
         hdpo_on_data(it, split, split._replace(demand=split.demand[:2]), 2)
+    for name, splits in (
+        ("train", (few := split._replace(history=split.history[:, 1:]), split)),
+        ("dev", (split, few)),
+    ):
+        with pytest.raises(
+            ValueError, match=f"policy cannot order in {name}: history is 7 periods, the policy sees 8"
+        ):
+            hdpo_on_data(it, *splits, 10**9, policy=DataDrivenPolicy(8, (4,)))
     policy = DataDrivenPolicy(8, (4,))
     parameters = policy.init(Problem(it), seed_keys([0])).tensors
+    for wrong, message in [
+        (lambda q: q[..., :0], r"policy must give train orders \(1, \d+, 1\), got \(1, \d+, 0\)"),
+        (lambda q: q @ torch.zeros(3, 1), "policy cannot order in train: "),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            hdpo_on_data(it, split, split, 10**9, policy=Wrong(policy, wrong))
     with pytest.raises(ValueError, match="warm_up"):
         recorded_cost(policy, parameters, it, split, warm_up=22)
     with pytest.raises(ValueError, match="seen has no past or calendar"):

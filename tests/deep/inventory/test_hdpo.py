@@ -1,8 +1,10 @@
 """HDPO: one update by hand, the gradient against differences, levels and scales, exact costs, whole runs."""
 
 import importlib
+import inspect
 import json
 import math
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -28,6 +30,7 @@ from eluder.deep.inventory import (
     exact_cost,
     hdpo,
     heuristic_levels,
+    inventory_ppo,
     reinforce,
     simulated_cost,
 )
@@ -561,6 +564,24 @@ def test_a_policy_that_orders_without_bound_is_simulated(tmp_path):
         again = hdpo(LOST, 1, policy=Greedy(), config=config, out=tmp_path, resume=True, schedule=schedule)
         assert again.steps.tolist() == [2]
     assert len((tmp_path / "evaluations.csv").read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize("trainer", [hdpo, reinforce, inventory_ppo])
+def test_the_last_evaluation_is_of_what_is_returned(trainer, tmp_path):
+    """Evaluated after 2, saved after 3, killed before 4: what is asked for less is evaluated where it is."""
+    schedule = Schedule(evaluate_every=2, log_every=0, save_every=3)
+    kind = inspect.signature(trainer).parameters["config"].default
+    config = replace(kind, batch_size=16, periods=4)
+    options = {"policy": LevelPolicy(hidden=(4,)), "config": config, "schedule": schedule, "out": tmp_path}
+    given = setting("lost_sales", lead_time=1, penalty=4)
+    trainer(given, 4, **options)
+    shutil.rmtree(sorted((tmp_path / "checkpoints").iterdir())[-1])
+    again = trainer(given, 1, resume=True, **options)
+    assert again.steps.tolist() == [2, 3]
+    kept = {k: torch.as_tensor(x) for k, x in again.parameters.items() if k.startswith("policy/")}
+    tensors = {k.removeprefix("policy/"): x for k, x in kept.items()}
+    _, costs = best_offsets(options["policy"], tensors, Problem(given))
+    assert -again.returns[-1, 0, 0] == pytest.approx(costs[0].cost, rel=1e-9)
 
 
 class Greedy(LevelPolicy):
