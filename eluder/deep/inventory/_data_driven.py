@@ -79,8 +79,13 @@ def units(problem: Problem, past: Tensor) -> Tensor:
 
 
 def located(problem: Problem, unit: Tensor) -> Tensor:
-    """Return the demand below each location, shape (N, B, M), from that of the stores."""
-    return unit @ problem.reach[:, problem.simulator.W :].T
+    """Return the demand that passes through each location, shape (N, B, M), from that of the stores.
+
+    Below a location it is the sum; of that, the part passes that does so of the means over all samples.
+    """
+    below = problem.reach[:, problem.simulator.W :].T
+    part = problem.through / (problem.through[problem.simulator.W :] @ below)
+    return unit @ below * part
 
 
 def need_past(seen: Seen, history: int) -> tuple[Tensor, Tensor]:

@@ -8,17 +8,22 @@ Parameters are drawn with NumPy's legacy generator::
     holding[i] <- U(0.7, 1.3), seed 73;   penalty[i] <- U(6.3, 11.7), seed 28
     lead_time[i] <- one of 2, 3, 4, 5, seed 41;   demand: seed 57 (train), 58 (dev), 65 (test)
 
+Of recorded demand: where stores order from outside, a price from U(6.3, 11.7) and a lead time of 4, 5 or 6
+for each item, holding 1; behind warehouses a price for each item and store, holding as above for each store,
+lead times as above behind one warehouse, and fixed ones behind several (`RECORDED_LANES`; their columns are
+the stores 3, 5, 8, 11, 23, 25, 27, 28, 31, 34, 37, 38, 39, 41, 44, 45, 47, 48, 49, 50, 51).
+
 `fixed_cost` is one item in the middle of the ranges of the authors' later study, with backlog;
 `dual_sourcing` holds the instances with demand uniform on 0, ..., 4 that studies of dual sourcing share.
 
 Deviations from the study: first states are drawn from the caller's generator. The seed of the demand of a
 single store is raised by ``int(lead_time + 10 penalty)``, as there; whether for the dev data too is not
-confirmed, nor is how prices are drawn for recorded demand (here one per sample and store behind a warehouse).
+confirmed, nor is how prices are drawn for recorded demand (here one per sample and store behind warehouses).
 """
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -76,6 +81,31 @@ LANES = {
         "10130000000003300300000000000000033000000000022000",
         "04000000000055000500050000040500054000000040000000",
         "00004033303344004004000044303040000424430344200302",
+    ),
+}
+# The same for the 21 stores of recorded demand, by the number of warehouses
+RECORDED_LANES = {
+    2: (
+        "666065555555550666655",
+        "111110221220201111112",
+    ),
+    3: (
+        "666065555555550666655",
+        "111110221200001111112",
+        "555546555550565555545",
+    ),
+    4: (
+        "000065555550550000065",
+        "111110000000001111110",
+        "555540555500505555545",
+        "000000222211110000001",
+    ),
+    5: (
+        "000065555550550000065",
+        "111110000000001111110",
+        "555540555500505555545",
+        "000000020211110000001",
+        "000000444434340000044",
     ),
 }
 
@@ -208,7 +238,8 @@ def setting(name: str, **options: Any) -> Setting:
         - "fixed_cost": fixed_cost=64, penalty=9, lead_time=2, demand=Poisson(10);
         - "dual_sourcing": lead_times=(2, 0), unit_costs=(0, 5) (regular, express), penalty=495,
           holding=5, demand=uniform_demand(0, 4);
-        - "favorita": sales (B, T, n), warehouse=False.
+        - "favorita": sales (B, T, n), warehouses=0 (1; with the study's 21 stores 2 to 5), lanes=None:
+          lead times (W, n) from up to 6 warehouses of your own, 0 where there is no lane.
 
     Returns
     -------
@@ -403,21 +434,34 @@ def _priced_stores(n: int) -> list[Node]:
 
 
 def _store_lead_times(n: int) -> IntArray:
-    return np.asarray(np.random.RandomState(SEEDS["lead_time"]).randint(2, 6, n), dtype=np.int64)
+    """Return the lead times from the one warehouse, shape (1, n)."""
+    return np.asarray(np.random.RandomState(SEEDS["lead_time"]).randint(2, 6, (1, n)), dtype=np.int64)
+
+
+def _through(ways: IntArray, stores: Sequence[Node]) -> list[Node | Edge]:
+    """Return warehouses between a supplier and stores: lead times `ways` (W, n), 0 where there is no lane."""
+    one = len(ways) == 1
+    names = ["warehouse"] if one else [f"warehouse {w}" for w in range(len(ways))]
+    return [
+        supplier("supplier"),
+        *(warehouse(name, holding=WAREHOUSE_HOLDING[w]) for w, name in enumerate(names)),
+        *stores,
+        *(
+            edge("supplier", name, lead_time=3, unit_cost=0.0 if one else PROCUREMENT[w])
+            for w, name in enumerate(names)
+        ),
+        *(edge(names[w], stores[i].name, lead_time=ways[w, i]) for w, i in np.argwhere(ways)),
+    ]
+
+
+def _published(rows: Sequence[str]) -> IntArray:
+    return np.array([[int(digit) for digit in row] for row in rows])
 
 
 def _one_warehouse(stores: int = 10, correlation: float = 0.5) -> Setting:
     n = checks.integer("stores", stores)
     law = _normals(n, correlation, clipped=True)
-    network = Network.build(
-        supplier("supplier"),
-        warehouse("warehouse", holding=0.3),
-        *_priced_stores(n),
-        edge("supplier", "warehouse", lead_time=3),
-        *(edge("warehouse", f"store {i}", lead_time=L) for i, L in enumerate(_store_lead_times(n))),
-        unmet="lost",
-        demand=law,
-    )
+    network = Network.build(*_through(_store_lead_times(n), _priced_stores(n)), unmet="lost", demand=law)
     return Setting("one_warehouse", network, law.mean, law.sd)
 
 
@@ -425,22 +469,8 @@ def _many_warehouses(stores: int = 10, correlation: float = 0.5) -> Setting:
     n = checks.integer("stores", stores)
     if n not in LANES:
         raise ValueError(f"stores must be one of {tuple(LANES)}, got {stores}")
-    law, rows = _normals(n, correlation, clipped=True), LANES[n]
-    names = [f"warehouse {w}" for w in range(len(rows))]
-    network = Network.build(
-        supplier("supplier"),
-        *(warehouse(name, holding=WAREHOUSE_HOLDING[w]) for w, name in enumerate(names)),
-        *_priced_stores(n),
-        *(edge("supplier", name, lead_time=3, unit_cost=PROCUREMENT[w]) for w, name in enumerate(names)),
-        *(
-            edge(names[w], f"store {i}", lead_time=int(digit))
-            for w, row in enumerate(rows)
-            for i, digit in enumerate(row)
-            if digit != "0"
-        ),
-        unmet="lost",
-        demand=law,
-    )
+    law = _normals(n, correlation, clipped=True)
+    network = Network.build(*_through(_published(LANES[n]), _priced_stores(n)), unmet="lost", demand=law)
     short, long = Horizon(50, 30), Horizon(500, 300)
     return Setting("many_warehouses", network, law.mean, law.sd, short, short, long)
 
@@ -498,32 +528,46 @@ def _dual_sourcing(
     return Setting("dual_sourcing", network, *_moments(law, 1), kind="optimum", _reference=reference)
 
 
-def _favorita(sales: ArrayLike, warehouse: bool = False) -> Setting:
+def _favorita(sales: ArrayLike, warehouses: int = 0, lanes: ArrayLike | None = None) -> Setting:
     d = checks.finite("sales", sales, (None, None, None))
     B, _, n = d.shape
-    options: dict[str, Any] = {"unmet": "lost", "objective": "profit"}
-    parts: list[Node | Edge] = [supplier("supplier")]
-    if warehouse:
+    ways = _recorded_lanes(checks.integer("warehouses", warehouses, 0), n, lanes)
+    parts: list[Node | Edge]
+    if len(ways):
         h = _draw("holding", 0.7, 1.3, n)
         p = np.random.RandomState(SEEDS["penalty"]).uniform(6.3, 11.7, (B, n))
-        lead_times = np.broadcast_to(_store_lead_times(n), (B, n))
-        parts += [_hub(), edge("supplier", "warehouse", lead_time=3)]
+        parts = _through(ways, [store(f"store {i}", holding=h[i], penalty=p[:, i]) for i in range(n)])
     else:
-        h = np.ones(n)
-        p = np.broadcast_to(_draw("penalty", 6.3, 11.7, B)[:, None], (B, n))
-        draws = np.asarray(np.random.RandomState(SEEDS["lead_time"]).randint(4, 7, B), dtype=np.int64)
-        lead_times = np.broadcast_to(draws[:, None], (B, n))
-    source = "warehouse" if warehouse else "supplier"
-    for i in range(n):
-        parts += [store(f"store {i}", holding=h[i], penalty=p[:, i])]
-        parts += [edge(source, f"store {i}", lead_time=lead_times[:, i])]
-    network = Network.build(*parts, **options)
+        price = _draw("penalty", 6.3, 11.7, B)
+        L = np.asarray(np.random.RandomState(SEEDS["lead_time"]).randint(4, 7, B), dtype=np.int64)
+        parts = [supplier("supplier")]
+        for i in range(n):
+            parts += [store(f"store {i}", holding=1.0, penalty=price)]
+            parts += [edge("supplier", f"store {i}", lead_time=L)]
+    network = Network.build(*parts, unmet="lost", objective="profit")
     mean, sd = d.mean(axis=(0, 1)), d.std(axis=(0, 1))
     return Setting("favorita", network, mean, sd, Horizon(95, 16), Horizon(37, 16), Horizon(37, 16), data=d)
 
 
-def _hub() -> Node:
-    return warehouse("warehouse", holding=0.3)
+def _recorded_lanes(W: int, n: int, lanes: ArrayLike | None) -> IntArray:
+    """Return lead times from W warehouses to n stores, those given or the study's, checked."""
+    most = len(WAREHOUSE_HOLDING)
+    if lanes is not None:
+        ways = checks.finite("lanes", lanes, (W or None, n), low=0.0)
+        if len(ways) > most:
+            raise ValueError(f"lanes has {len(ways)} warehouses, there are prices for {most}")
+        if (bad := ways != np.round(ways)).any():
+            raise ValueError(f"{checks.entry('lanes', checks.first(bad))} is no whole number of periods")
+        return ways.astype(np.int64)
+    if W == 0:
+        return np.zeros((0, n), dtype=np.int64)
+    if W == 1:
+        return _store_lead_times(n)
+    if W not in RECORDED_LANES or n != 21:
+        raise ValueError(
+            f"lanes are known for 21 stores and {tuple(RECORDED_LANES)} warehouses, not {n} and {W}"
+        )
+    return _published(RECORDED_LANES[W])
 
 
 SETTINGS: dict[str, Callable[..., Setting]] = {

@@ -76,15 +76,14 @@ def test_the_calendar_is_that_of_the_record(record):
     np.testing.assert_allclose(features[:, 2], np.cos(2 * np.pi * day / 365.25))
 
 
-@pytest.mark.parametrize("warehouse", [False, True])
-def test_traces_are_played_as_in_the_definition(record, warehouse):
+@pytest.mark.parametrize("lanes", [np.zeros((0, 1)), [[2, 3, 4]], [[2, 3, 0], [0, 1, 5]]])
+def test_traces_are_played_as_in_the_definition(record, lanes):
     """Two seeds with rows of their own: each with its prices and lead times, and what it could know."""
-    if warehouse:
+    W = len(lanes)
+    if W:
         record = record.dense(stores=3, per_city=2)
-    it, policy = (
-        setting("favorita", sales=record.sales, warehouse=warehouse),
-        DataDrivenPolicy(5, (6,), "tanh"),
-    )
+    it = setting("favorita", sales=record.sales, lanes=lanes if W else None)
+    policy = DataDrivenPolicy(5, (6,), "tanh")
     problem, split = Problem(it, dtype=torch.float64), short(record, (0, 20))
     parameters, traces = (
         doubled(policy.init(problem, seed_keys([1, 2])), 0.2),
@@ -96,7 +95,9 @@ def test_traces_are_played_as_in_the_definition(record, warehouse):
         policy, parameters.tensors, data.taken(problem, rows), demand, history, traces.calendar, rounded=True
     )
     n, T = record.sales.shape[2], 12
-    M = n + warehouse
+    M, mean, behind = n + W, record.sales.mean(axis=(0, 1)), np.array(lanes) > 0
+    share = behind / behind.sum(axis=0)
+    into = np.append(np.ones(W), share[behind]) if W else np.ones(n)
     p = {k: x.detach().numpy() for k, x in parameters.tensors.items()}
     prices = it.network.penalty.mean()
     for s in range(2):
@@ -107,7 +108,7 @@ def test_traces_are_played_as_in_the_definition(record, warehouse):
             for t in range(T):
                 past = record.sales[row, 8 + t - 5 : 8 + t]
                 unit = np.maximum(past.mean(axis=0), 1e-3 * problem.scale)
-                below = np.concatenate([[unit.sum()], unit]) if warehouse else unit
+                below = np.concatenate([behind @ unit * (share @ mean) / (behind @ mean), unit])
                 inventory = (x[0] / below[:, None])[problem.slots.numpy()]
                 see = [
                     inventory, (past / unit).ravel(), np.log(unit / problem.scale),
@@ -116,7 +117,7 @@ def test_traces_are_played_as_in_the_definition(record, warehouse):
                 ]  # fmt: skip
                 hidden = np.tanh(np.concatenate(see) @ p["w0"][s] + p["b0"][s, 0])
                 out = hidden @ p["w1"][s] + p["b1"][s, 0]
-                q = below[network.target] * np.maximum(1 + out, 0)
+                q = into * below[network.target] * np.maximum(1 + out, 0)
                 outcome = step(network, x, q[None], record.sales[row, 8 + t][None])
                 assert costs[s, t, b].item() == pytest.approx(outcome.cost[0] / n, rel=1e-9, abs=1e-9)
                 x = outcome.inventory
@@ -241,6 +242,28 @@ def test_training_earns_more_and_less_than_the_oracle(record):
         assert -recorded_cost(policy, kept, it, dev)[0].cost == pytest.approx(result.returns.max(), rel=1e-6)
         assert result.returns.max() > before
         assert 0.8 * best < -recorded_cost(policy, kept, it, test)[0].cost < best
+
+
+def test_learns_behind_several_warehouses(record):
+    """A store's two ways share what it wants; a chain that may order from either earns more with training."""
+    few = record.dense(stores=4, per_city=2)
+    it = setting("favorita", sales=few.sales, lanes=[[1, 2, 0, 3], [4, 0, 1, 1]])
+    train, dev = few.split((0, 70)), few.split((60, 110))
+    policy, schedule = DataDrivenPolicy(8, (16,)), Schedule(evaluate_every=10, log_every=0, save_every=0)
+    problem = Problem(it)
+    start = policy.init(problem, seed_keys([0])).tensors
+    past = torch.as_tensor(train.history, dtype=torch.float32)[None]
+    seen = Seen(torch.zeros(1, *past.shape[1:2], 6, 4), past, torch.zeros(3))
+    q, unit = policy.orders(start, problem, seen)[0], past[0, :, -8:].mean(dim=1)
+    into = [q[:, it.network.target == j].sum(dim=1) for j in range(6)]  # at first, the recent mean
+    torch.testing.assert_close(torch.stack(into[2:], dim=1), unit)
+    torch.testing.assert_close(into[0] + into[1], unit.sum(dim=1), rtol=0.2, atol=0.0)
+    config = DataConfig(batch_size=16, lr=0.02)
+    result = hdpo_on_data(it, train, dev, 30, policy=policy, config=config, schedule=schedule)
+    before = -recorded_cost(policy, start, it, dev)[0].cost
+    assert result.returns.max() > 1.02 * before > 0
+    again = hdpo_on_data(it, train, dev, 30, policy=policy, config=config, schedule=schedule, seeds=(3, 0))
+    np.testing.assert_allclose(again.returns[:, 1], result.returns[:, 0], rtol=1e-3)
 
 
 def test_costs_are_those_of_simulate(record):
@@ -445,7 +468,7 @@ def test_bad_input(record):
     with pytest.raises(ValueError, match="train has 30 weeks, windows need 32"):
         fit_quantiles(it, split, history=24)
     with pytest.raises(ValueError, match="no warehouse and no second way"):
-        fit_quantiles(setting("favorita", sales=record.sales, warehouse=True), split)
+        fit_quantiles(setting("favorita", sales=record.sales, warehouses=1), split)
     forecaster = fit_quantiles(it, split, history=6, steps=1)
     with pytest.raises(ValueError, match="fractile must be shifted, constant or transformed, got 'best'"):
         QuantilePolicy(forecaster, "best")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from eluder.envs.inventory import (
+    JustInTime,
     SalesSplit,
     WeeklySales,
     inventory_env,
@@ -177,9 +178,10 @@ def test_calendar():
     np.testing.assert_array_equal(mondays, [0, 1, 0, 0])
 
 
-def test_sales_are_simulated(folder):
+@pytest.mark.parametrize("lanes", [None, [[1, 2, 0], [3, 0, 1]]])
+def test_sales_are_simulated(folder, lanes):
     record = read_favorita(folder, end=None).dense(stores=3)
-    it = setting("favorita", sales=record.sales, warehouse=True)
+    it = setting("favorita", sales=record.sales, warehouses=0 if lanes else 1, lanes=lanes)
     part = record.split((0, 30), history=8)
     result = simulate(
         it.network,
@@ -189,6 +191,7 @@ def test_sales_are_simulated(folder):
         warm_up=4,
     )
     assert result.cost.shape == (len(record.item),)
+    assert simulate(it.network, JustInTime(), demand=part.demand, warm_up=4).mean < result.mean < 0
     env = inventory_env(it, periods=10)
     assert env.reset(seed=0)[0].shape == env.observation_space.shape
 

@@ -177,10 +177,54 @@ def test_recorded_demand():
     assert set(it.network.lead_time.ravel()) <= {4, 5, 6}
     assert it.network.objective == "profit"
     assert (it.train, it.dev, it.test) == ((95, 16), (37, 16), (37, 16))
-    hub = setting("favorita", sales=SALES, warehouse=True).network
+    hub = setting("favorita", sales=SALES, warehouses=1).network
     assert hub.penalty.shape == (5, 3)
-    np.testing.assert_array_equal(hub.lead_time[:, 0], 3)
+    np.testing.assert_array_equal(hub.lead_time, [3, 2, 5, 2])
     np.testing.assert_array_equal(it.mean, SALES.mean(axis=(0, 1)))
+
+
+@pytest.mark.parametrize(("W", "lanes"), [(2, 37), (3, 55), (4, 48), (5, 56)])
+def test_recorded_demand_behind_several_warehouses(W, lanes):
+    sales = np.random.default_rng(0).poisson(9.0, (4, 30, 21)).astype(float)
+    net = setting("favorita", sales=sales, warehouses=W).network
+    assert net.warehouses == tuple(f"warehouse {w}" for w in range(W))
+    assert net.num_edges == W + lanes
+    np.testing.assert_array_equal(net.holding[:W], [0.3, 0.4, 0.2, 0.5, 0.1][:W])
+    np.testing.assert_array_equal(net.holding[W:], np.random.RandomState(73).uniform(0.7, 1.3, 21))
+    np.testing.assert_array_equal(net.penalty, np.random.RandomState(28).uniform(6.3, 11.7, (4, 21)))
+    np.testing.assert_array_equal(net.unit_cost[:W], [0.5, 1.5, 0.7, 1.3, 0.9][:W])
+    assert not net.unit_cost[W:].any()
+    np.testing.assert_array_equal(net.lead_time[:W], 3)
+    np.testing.assert_array_equal(net.source[:W], -1)
+    ways = {
+        (int(s), int(t)): int(L)
+        for s, t, L in zip(net.source, net.target - W, net.lead_time, strict=True)
+        if s >= 0
+    }
+    assert ways[0, 5], ways[1, 0] == (5, 1)
+    assert (0, 3) not in ways
+    assert (1, 5) not in ways
+    if W > 2:
+        assert (ways[2, 4], ways[2, 19]) == (4, 4)
+        assert (2, 11) not in ways
+    if W == 5:  # the last two rows, by store
+        assert [ways.get((3, i), 0) for i in range(6, 14)] == [0, 2, 0, 2, 1, 1, 1, 1]
+        assert [ways.get((4, i), 0) for i in range(6, 14)] == [4, 4, 4, 4, 3, 4, 3, 4]
+        assert ways[4, 20] == 4
+
+
+def test_recorded_demand_with_lanes_of_ones_own():
+    it = setting("favorita", sales=SALES, lanes=[[2, 0, 3], [1, 4, 0]])
+    net = it.network
+    assert net.stores == ("store 0", "store 1", "store 2")
+    assert net.source.tolist() == [-1, -1, 0, 0, 1, 1]
+    assert net.target.tolist() == [0, 1, 2, 4, 2, 3]
+    assert net.lead_time.tolist() == [3, 3, 2, 3, 1, 4]
+    assert net.unit_cost.tolist() == [0.5, 1.5, 0, 0, 0, 0]
+    one = setting("favorita", sales=SALES, lanes=[[2, 1, 3]]).network
+    assert one.warehouses == ("warehouse",)
+    assert not one.unit_cost.any()
+    assert it.options["lanes"] == [[2, 0, 3], [1, 4, 0]]
 
 
 @pytest.mark.parametrize(
@@ -197,6 +241,27 @@ def test_recorded_demand():
         (lambda: setting("many_warehouses", stores=11), r"stores must be one of \(10, 20, 30, 40, 50\)"),
         (lambda: setting("dual_sourcing", lead_times=3), r"lead_times must be a pair \(regular, express\)"),
         (lambda: setting("favorita", sales=[[1.0]]), "sales must have shape"),
+        (
+            lambda: setting("favorita", sales=SALES, warehouses=2),
+            "lanes are known for 21 stores",
+        ),
+        (lambda: setting("favorita", sales=SALES, warehouses=-1), "warehouses must be at least 0"),
+        (lambda: setting("favorita", sales=SALES, lanes=[[1, 2]]), r"lanes must have shape"),
+        (
+            lambda: setting("favorita", sales=SALES, warehouses=2, lanes=[[1, 2, 3]]),
+            r"lanes must have shape \(2, 3\)",
+        ),
+        (lambda: setting("favorita", sales=SALES, lanes=[[1, 2, -1]]), r"lanes\[0, 2\] is -1"),
+        (lambda: setting("favorita", sales=SALES, lanes=[[1, 2.5, 1]]), r"lanes\[0, 1\] is no whole number"),
+        (
+            lambda: setting("favorita", sales=SALES, lanes=np.ones((7, 3))),
+            "lanes has 7 warehouses",
+        ),
+        (lambda: setting("favorita", sales=SALES, lanes=[[1, 2, 0]]), "'store 2' has no supplier"),
+        (
+            lambda: setting("favorita", sales=SALES, lanes=[[1, 2, 1], [0, 0, 0]]),
+            "ships to no one",
+        ),
         (lambda: setting("lost_sales").published_demand("tset", 2), "split must be one of"),
         (lambda: setting("dual_sourcing").published_demand("test", 2), "the study drew no demand"),
         (lambda: setting("lost_sales").first_inventory(2, rng=3), "rng must be a numpy.random.Generator"),
