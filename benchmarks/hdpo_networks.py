@@ -15,6 +15,7 @@ seconds are those of training. One configuration for each family. See README.md.
 import math
 import time
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -29,6 +30,7 @@ from eluder.deep.inventory import (
     Problem,
     Seen,
     SharedLevelPolicy,
+    SymmetryAwarePolicy,
     hdpo,
     simulated_cost,
 )
@@ -50,11 +52,16 @@ PUBLISHED = {
     "one_warehouse": {3: 5.60, 5: 5.26, 10: 5.72, 20: 5.90, 30: 5.61, 50: 5.42},
     "many_warehouses": {10: 9.60, 20: 9.40, 30: 9.06, 40: 9.41, 50: 9.17},
 }
+SCARCE_PUBLISHED = {  # number of paths: percent of the graph network, and of the perceptron
+    "transshipment, 3 stores": {128: (0.58, 3.67), 1024: (0.32, 0.72), 8192: (0.11, 0.28)},
+    "one warehouse, 10 stores": {128: (1.42, 4.56), 1024: (0.16, 1.21), 8192: (0.0, 0.31)},
+}
 BRIEF = {"samples": 1, "eval_periods": 1, "eval_warm_up": 0}  # the evaluation is done here
 SHARED = HDPOConfig(batch_size=32, periods=50, lr=0.02, **BRIEF)
 PASSING = HDPOConfig(batch_size=64, periods=60, lr=0.01, **BRIEF)
 MANY = HDPOConfig(batch_size=64, periods=60, lr=0.02, **BRIEF)
 DEEP = HDPOConfig(batch_size=32, periods=100, lr=0.003, average=0.03, **BRIEF)
+SCARCE = HDPOConfig(batch_size=64, periods=50, persistent=False, lr=0.004, average=0.05, **BRIEF)
 
 
 def deep_serial(locations):
@@ -222,30 +229,24 @@ def transfer(args):
 
 
 def scenarios(args):
-    """A fixed number of paths, used again and again."""
-    cases = {
-        "serial, 3 locations": (setting("serial", locations=3), MLPPolicy()),
-        "transshipment, 10 stores": (setting("transshipment", stores=10), MLPPolicy((256, 256))),
-        "one warehouse, 10 stores": (setting("one_warehouse", stores=10), MLPPolicy((256, 256))),
-    }
+    """A fixed number of paths, used again and again: percent above the bound or the best published cost."""
     rows = []
-    for name, (given, perceptron) in cases.items():
+    for name, published in SCARCE_PUBLISHED.items():
         if args.only not in name:
             continue
+        kind, stores = name.rsplit(", ", 1)
+        given = setting(kind.replace(" ", "_"), stores=int(stores.split()[0]))
         best = given.reference() if given.kind else PUBLISHED["one_warehouse"][10]
-        for count in (128, 1024, 8192):
-            row = [name, f"{count:,}"]
-            config = HDPOConfig(
-                batch_size=64, periods=50, scenarios=count, persistent=False, lr=0.003, **BRIEF
-            )
-            for policy in (GNNPolicy(), GNNPolicy(levels=True), SharedLevelPolicy(), perceptron):
-                parameters, _ = train(given, policy, config, args.steps or 300, args.seed)
+        for count, theirs in published.items():
+            row, config = [name, f"{count:,}"], replace(SCARCE, scenarios=count)
+            for policy in (GNNPolicy(), SymmetryAwarePolicy(), SharedLevelPolicy(), MLPPolicy((256, 256))):
+                parameters, _ = train(given, policy, config, args.steps or 240, args.seed)
                 cost = cost_of(policy, parameters, given, args.samples or 1000)
-                row.append(f"{100 * (cost.cost / best - 1):.2f}")
-            rows.append(row)
-            print(f"  {row}", flush=True)
-    head = ["", "scenarios", "graph network", "with levels", "shared levels", "perceptron"]
-    return table(head, rows) + "\n\nPercent above the optimum, the bound, the best published cost."
+                row.append(f"{100 * (cost.cost / best - 1):.2f} ± {100 * cost.error / best:.2f}")
+            rows.append([*row, *(f"{x:.2f}" for x in theirs)])
+            print(f"  {rows[-1]}", flush=True)
+    ours = ["graph network", "symmetry-aware", "shared levels", "perceptron"]
+    return table(["", "paths", *ours, "published: graph network", "published: perceptron"], rows)
 
 
 def epoch(args):
