@@ -139,9 +139,9 @@ def _scores(
     """Return the scores (N, edges, B) of edges whose targets share a network."""
     w, K = parameters[f"{name}w0"], c.shape[-1]
     ends = torch.cat([own, torch.zeros_like(own[:, :1])], dim=1)
-    source = torch.where(g.source < g.W, g.source, g.M)[edges]
+    source, target = g.arc_source[edges], g.arc_target[edges]
     fixed = g.edge[edges].expand(own.shape[0], -1, own.shape[2], -1)
-    inputs = torch.cat([ends.index_select(1, g.target[edges]), ends.index_select(1, source), fixed], dim=-1)
+    inputs = torch.cat([ends.index_select(1, target), ends.index_select(1, source), fixed], dim=-1)
     first = _rows(inputs, w[:, :-K], parameters[f"{name}b0"]) + (c @ w[:, -K:])[:, None]
     return _after_first(parameters, name, first, act)[..., 0]
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from eluder.deep.common import devices
 from eluder.deep.common.random import seed_keys
 from eluder.deep.inventory import (
     HDPOConfig,
@@ -15,8 +16,10 @@ from eluder.deep.inventory import (
     hdpo,
     simulated_cost,
 )
+from eluder.deep.inventory import _hdpo as module
 from eluder.deep.inventory._hdpo import path_cost
 from eluder.envs.inventory import Network, Normal, Setting, edge, setting, store, supplier, warehouse
+from tests.deep.graphs import played
 from tests.deep.inventory.test_shared_weights import ACTS, Naive, mesh, perceptron, some
 from tests.deep.inventory.test_shared_weights import NETWORKS as COMMON
 
@@ -222,6 +225,21 @@ def test_without_warehouses():
     assert (q > 0).all()
     assert (q < 4 * problem.mean).all()
     assert (q > 2 * problem.mean).any()
+
+
+@pytest.mark.parametrize("network", ["one_warehouse", "transshipment", "lost_sales"])
+def test_training_can_be_captured(network, monkeypatch):
+    """A tape of the update gives the same numbers as the update."""
+    monkeypatch.setattr(devices, "has_kernels", lambda device: False)
+    config = HDPOConfig(batch_size=4, periods=5, samples=4)
+    run = {"policy": SMALL, "config": config, "seeds": (2, 3)}
+    given = setting(network, stores=3)
+    plain, used = hdpo(given, 6, **run), []
+    monkeypatch.setattr(module, "repeated", lambda *a: used.append(played(*a)) or used[-1])
+    taped = hdpo(given, 6, **run)
+    assert used[0].tapes
+    for key, x in plain.parameters.items():
+        np.testing.assert_array_equal(x, taped.parameters[key])
 
 
 def test_training_beats_the_first_policy():
