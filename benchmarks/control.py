@@ -25,7 +25,7 @@ LISTS = {
     "short": {
         "InvertedDoublePendulum-v5": 15_000,
         "Swimmer-v5": 20_000,
-        "Hopper-v5": 40_000,
+        "Hopper-v5": 30_000,
     },
     "long": dict.fromkeys(("HalfCheetah-v5", "Walker2d-v5", "Ant-v5", "Humanoid-v5"), 1_000_000),
 }
@@ -47,7 +47,7 @@ def returns(agent, env, steps, args):
         if held["steps"] == steps and len(held["returns"]) == args.seeds:
             return held["returns"]
     schedule = Schedule(
-        evaluate_every=max(steps // 10, 1), episodes=10, save_every=max(steps // 10, 1), progress=True
+        evaluate_every=max(steps // 5, 1), episodes=10, save_every=max(steps // 5, 1), progress=True
     )
     result = getattr(online, agent)(
         env,

@@ -1,7 +1,8 @@
-"""Deep agents on a GPU: steps per second of one seed and of many, and the same numbers as on the CPU.
+"""Deep agents on a GPU: steps per second of one seed and of many, and HDPO's simulated periods per second.
 
 Runs in under ten minutes on one card, prints its table, and ends with code 1 where there is none. Wall time,
-environment included; a step's cost is the difference of two runs. See README.md.
+environments included; a step's cost is the difference of two runs after a short first one. That the numbers
+are those of the CPU is a test: `pytest tests/deep/test_gpu.py`. See README.md.
 """
 
 import sys
@@ -11,84 +12,85 @@ import warnings
 import torch
 from common import arguments, number, publish, table
 
+from eluder.deep.common.devices import repeated
 from eluder.deep.common.random import seed_keys
-from eluder.deep.common.replay import Batch
-from eluder.deep.inventory import HDPOConfig, hdpo
-from eluder.deep.online import DSACTConfig, SACConfig, Schedule, dsac_t, sac
-from eluder.deep.online._sac import init, make_update
+from eluder.deep.inventory import GNNPolicy, HDPOConfig, MLPPolicy, Problem, SharedLevelPolicy
+from eluder.deep.inventory._hdpo import Paths, make_update
+from eluder.deep.online import DSACTConfig, SACConfig, Schedule, TD3Config, dsac_t, sac, td3
 from eluder.envs.inventory import setting
 
-SHORT, LONG = 400, 1_600
+FIRST, SHORT, LONG = 250, 400, 2_400
 CASES = {
     "sac, 1 seed": (sac, SACConfig(warmup=200), 1),
     "sac, 8 seeds": (sac, SACConfig(warmup=200), 8),
     "sac, 32 seeds": (sac, SACConfig(warmup=200), 32),
+    "sac in bfloat16, 32 seeds": (sac, SACConfig(warmup=200, dtype="bfloat16"), 32),
+    "td3, 32 seeds": (td3, TD3Config(warmup=200), 32),
+    "dsac_t, 1 seed": (dsac_t, DSACTConfig(warmup=200), 1),
     "dsac_t, 32 seeds": (dsac_t, DSACTConfig(warmup=200), 32),
+}
+STORES = {
+    "hdpo, perceptron, one store": ("lost_sales", {}, MLPPolicy(), 65_536, 50),
+    "hdpo, shared levels, 50 stores": ("one_warehouse", {"stores": 50}, SharedLevelPolicy(), 2_048, 50),
+    "hdpo, graph network, 50 stores": ("one_warehouse", {"stores": 50}, GNNPolicy(), 512, 50),
 }
 
 
-def speed(train, config, seeds, env, device):
-    """Steps per second of all seeds together."""
-    schedule = Schedule(evaluate_every=0, episodes=1, log_every=0)
-    spent = []
-    for steps in (SHORT, LONG):
+def speed(train, config, seeds, env, device, scale):
+    """Environment steps per second of all seeds together."""
+    schedule, ends = Schedule(evaluate_every=0, episodes=1, log_every=0), []
+    for steps in (FIRST, SHORT, SHORT + (LONG - SHORT) // scale):
         start = time.perf_counter()
         train(env, steps, config=config, seeds=range(seeds), device=device, schedule=schedule)
-        spent.append(time.perf_counter() - start)
-    return seeds * (LONG - SHORT) / (spent[1] - spent[0])
+        ends.append((steps, time.perf_counter() - start))
+    (_, (few, short), (many, long)) = ends
+    return seeds * (many - few) / (long - short)
 
 
-def distance(device, updates=20):
-    """Largest relative distance of SAC's parameters on the device to those on the CPU, after some updates."""
-    config, found = SACConfig(), []
-    for where in ("cpu", device):
-        keys = seed_keys(range(4), where)
-        nets = init(config, 17, 6, keys)
-        update, _ = make_update(config, nets, keys, 6)
-        generator = torch.Generator().manual_seed(0)
-        for u in range(updates):
-            x, y = (torch.randn(4, 256, 17, generator=generator).to(where) for _ in range(2))
-            action = (2 * torch.rand(4, 256, 6, generator=generator) - 1).to(where)
-            reward = torch.randn(4, 256, generator=generator).to(where)
-            update(Batch(x, action, reward, y, torch.full_like(reward, 0.99)), u)
-        found.append(nets.critic.flat.detach().cpu())
-    return float((found[0] - found[1]).norm() / found[0].norm())
-
-
-def periods_per_second(device, seeds=8, batch_size=8192, periods=50):
-    """Simulated periods of a store per second of HDPO's training, gradient included, all seeds together."""
-    config = HDPOConfig(batch_size=batch_size, periods=periods, samples=1)
-    schedule, given, spent = Schedule(evaluate_every=0, log_every=0), setting("lost_sales"), []
-    for steps in (5, 10, 60):  # the first makes what is made once
-        start = time.perf_counter()
-        hdpo(given, steps, config=config, seeds=range(seeds), device=device, schedule=schedule)
-        spent.append(time.perf_counter() - start)
-    return seeds * batch_size * periods * 50 / (spent[2] - spent[1])
+def periods(name, sizes, policy, paths, length, device, updates):
+    """Simulated periods of a store per second of training, gradient and step included."""
+    problem, keys = Problem(setting(name, **sizes), torch.device(device)), seed_keys([0], device)
+    config = HDPOConfig(batch_size=paths, periods=length)
+    parameters = policy.init(problem, keys)
+    update, _ = make_update(config, policy, problem, parameters)
+    drawn = Paths(config, problem, keys)
+    learn = repeated(lambda u, n: update(drawn, n), device)
+    for u in range(5):
+        found = learn(u)
+    found["loss"].tolist()  # waits
+    start = time.perf_counter()
+    for u in range(5, 5 + updates):
+        found = learn(u)
+    found["loss"].tolist()
+    return paths * length * problem.simulator.n * updates / (time.perf_counter() - start)
 
 
 def main():
     parser = arguments(__doc__.splitlines()[0], repeat=1)
     parser.add_argument("--env", default="HalfCheetah-v5", help="environment (%(default)s)")
     parser.add_argument("--device", default="cuda", help="device (%(default)s)")
+    parser.add_argument("--scale", type=int, default=1, help="divides the work, to try it (%(default)s)")
     args = parser.parse_args()
     if args.device.startswith("cuda") and not torch.cuda.is_available():
         print("no GPU here", file=sys.stderr)
         return 1
     warnings.simplefilter("ignore")
-    apart = distance(args.device)
-    rows = []
+    rows, stores = [], []
     for name, (train, config, seeds) in CASES.items():
         if args.only in name:
-            rate = speed(train, config, seeds, args.env, args.device)
+            rate = speed(train, config, seeds, args.env, args.device, args.scale)
             rows.append([name, number(rate), number(rate / seeds)])
-            print(f"  {rows[-1]}", file=sys.stderr)
+            print(f"  {rows[-1]}", file=sys.stderr, flush=True)
+    for name, (problem, sizes, policy, paths, length) in STORES.items():
+        if args.only in name:
+            size = max(paths // args.scale, 1)
+            rate = periods(problem, sizes, policy, size, length, args.device, max(40 // args.scale, 1))
+            stores.append([name, f"{size:,} x {length}", number(rate)])
+            print(f"  {stores[-1]}", file=sys.stderr, flush=True)
     card = torch.cuda.get_device_name() if args.device.startswith("cuda") else args.device
     text = table([f"{args.env} on {card}", "seed-steps per second", "steps per second"], rows)
-    if args.only in "hdpo":
-        rate = number(periods_per_second(args.device))
-        text += f"\n\nHDPO, one store, 8 seeds of 8,192 paths: {rate} periods per second, gradient included."
-    text += f"\n\nRelative distance of SAC's critics to those on the CPU after 20 updates: {apart:.1e}."
-    publish("gpu", text, args.write)
+    head = [f"training on {card}", "paths x periods of an update", "simulated periods of a store per second"]
+    publish("gpu", f"{text}\n\n{table(head, stores)}", args.write)
     return 0
 
 
