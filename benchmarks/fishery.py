@@ -19,8 +19,9 @@ from eluder.deep.common.training import Schedule
 from eluder.deep.fishery import FisheryPolicy, PathwiseConfig, learned_rule, pathwise
 from eluder.deep.online import PPOConfig, ppo
 from eluder.envs.fishery import (
-    best_escapement,
-    best_mortality,
+    ConstantEscapement,
+    ConstantMortality,
+    best_rule,
     fishery,
     fishery_env,
     fishery_optimum,
@@ -76,10 +77,11 @@ def constant_rules(model, args):
     """Return the rows of the best constant mortality and escapement, and the rules."""
     points = 101 if model < 3 else 51
     rows, rules = [], []
-    for name, search in (("constant mortality", best_mortality), ("constant escapement", best_escapement)):
+    families = {"constant mortality": ConstantMortality, "constant escapement": ConstantEscapement}
+    for name, family in families.items():
         rng = np.random.default_rng(0)
         found, seconds = timed(
-            search, fishery(model), points=points, episodes=args.search_episodes, fresh=1, rng=rng
+            best_rule, family, fishery(model), points=points, episodes=args.search_episodes, fresh=1, rng=rng
         )
         numbers = getattr(found.policy, "fractions", None) or found.policy.levels
         note = " (" + ", ".join(f"{x:.2f}" for x in numbers) + ")"
@@ -154,7 +156,8 @@ def main():
     parser.add_argument("--ppo-seeds", type=int, default=1, help="of PPO (%(default)s)")
     args = parser.parse_args()
     warnings.filterwarnings("ignore", "load is")
-    best_escapement(fishery(1), points=2, episodes=1, fresh=1, rng=np.random.default_rng(0))  # compile
+    few = {"points": 2, "episodes": 1, "fresh": 1, "rng": np.random.default_rng(0)}
+    best_rule(ConstantEscapement, fishery(1), **few)  # compile
     rows, text = [], ""
     for model in (1, 2, 3, 4):
         if args.only not in f"Model {model}":

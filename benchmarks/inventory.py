@@ -11,17 +11,19 @@ os.environ.update(ONE_THREAD)
 
 import statistics
 import time
+from functools import partial
 
 from common import arguments, number, publish, table
 
 from eluder.envs.inventory import (
+    BaseStock,
+    CappedBaseStock,
+    ConstantOrder,
     Geometric,
     MyopicOrder,
     Poisson,
-    best_base_stock,
-    best_capped_base_stock,
-    best_constant_order,
-    best_projected_inventory,
+    ProjectedInventory,
+    best_store_policy,
     lost_sales_plan,
     store_policy_cost,
 )
@@ -29,10 +31,10 @@ from eluder.envs.inventory import (
 LAWS = {"Poisson": Poisson(5.0), "Geometric": Geometric(5.0)}
 PENALTIES = (4.0, 9.0, 19.0, 39.0)
 SEARCHES = {
-    "base stock": best_base_stock,
-    "capped": best_capped_base_stock,
-    "projected": best_projected_inventory,
-    "constant": best_constant_order,
+    "base stock": partial(best_store_policy, BaseStock),
+    "capped": partial(best_store_policy, CappedBaseStock),
+    "projected": partial(best_store_policy, ProjectedInventory),
+    "constant": partial(best_store_policy, ConstantOrder),
 }
 
 

@@ -38,12 +38,13 @@ import torch
 
 from eluder.deep.inventory import HDPOConfig, LevelPolicy, hdpo, heuristic_levels
 from eluder.envs.inventory import (
+    BaseStock,
+    CappedBaseStock,
+    ConstantOrder,
     Poisson,
+    ProjectedInventory,
     backlogged_optimum,
-    best_base_stock,
-    best_capped_base_stock,
-    best_constant_order,
-    best_projected_inventory,
+    best_store_policy,
     clark_scarf,
     lost_sales_plan,
     newsvendor,
@@ -137,10 +138,10 @@ print(f"optimal cost {chain.cost:.4f}")
 L, penalty = 3, 4
 plan = lost_sales_plan(demand, lead_time=L, penalty=penalty)
 rules = {
-    "constant order": best_constant_order(demand, lead_time=L, penalty=penalty),
-    "base stock": best_base_stock(demand, lead_time=L, penalty=penalty),
-    "capped base stock": best_capped_base_stock(demand, lead_time=L, penalty=penalty),
-    "projected inventory": best_projected_inventory(demand, lead_time=L, penalty=penalty),
+    "constant order": best_store_policy(ConstantOrder, demand, lead_time=L, penalty=penalty),
+    "base stock": best_store_policy(BaseStock, demand, lead_time=L, penalty=penalty),
+    "capped base stock": best_store_policy(CappedBaseStock, demand, lead_time=L, penalty=penalty),
+    "projected inventory": best_store_policy(ProjectedInventory, demand, lead_time=L, penalty=penalty),
 }
 gaps = {name: 100 * (rule.cost / plan.gain - 1) for name, rule in rules.items()}
 print(f"optimum {plan.gain:.6f}, certified within {plan.gap:.0e}")

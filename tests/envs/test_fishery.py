@@ -20,8 +20,7 @@ from eluder.envs.fishery import (
     GridSearch,
     Noise,
     Runs,
-    best_escapement,
-    best_mortality,
+    best_rule,
     draw_noise,
     fishery,
     fishery_env,
@@ -178,7 +177,7 @@ def test_constant_mortality_of_the_published_episodes(model, fractions, publishe
 
 def test_searches_find_the_best_of_a_grid():
     f = fishery(3, T=30)
-    found = best_mortality(f, points=5, episodes=50, fresh=60, rng=np.random.default_rng(1))
+    found = best_rule(ConstantMortality, f, points=5, episodes=50, fresh=60, rng=np.random.default_rng(1))
     noise = draw_noise(f, 50, rng=np.random.default_rng(1))
     for i, x in enumerate((0.0, 0.125, 0.25, 0.375, 0.5)):
         for j, y in enumerate((0.0, 0.125, 0.25, 0.375, 0.5)):
@@ -188,7 +187,7 @@ def test_searches_find_the_best_of_a_grid():
     i, j = np.unravel_index(found.mean.argmax(), (5, 5))
     assert found.policy.fractions == (found.axis[i], found.axis[j])
     assert len(found.runs.returns) == 60
-    levels = best_escapement(f, points=5, episodes=50, fresh=60, rng=np.random.default_rng(1))
+    levels = best_rule(ConstantEscapement, f, points=5, episodes=50, fresh=60, rng=np.random.default_rng(1))
     assert levels.axis.tolist() == [0.0, 0.25, 0.5, 0.75, 1.0]
     assert isinstance(levels.policy, ConstantEscapement)
 
@@ -288,7 +287,7 @@ def test_env_is_cut_after_all_periods():
 
 def test_results_cannot_be_changed():
     f, rng = fishery(1, T=2), np.random.default_rng(0)
-    found = best_mortality(f, points=2, episodes=2, fresh=2, rng=rng)
+    found = best_rule(ConstantMortality, f, points=2, episodes=2, fresh=2, rng=rng)
     plan, value = fishery_optimum(f, step=0.01), policy_value(f, ConstantMortality((0.1,)), step=0.01)
     kinds = (GridSearch, FisheryPlan, ExactValue, Runs)
     for result, kind in zip((found, plan, value, found.runs), kinds, strict=True):
@@ -335,9 +334,10 @@ def test_results_cannot_be_changed():
         (lambda f: ConstantEscapement((-0.5,)), r"levels\[0\] must be"),
         (lambda f: EscapementTable(0.0, np.ones((1, 2))), "step must be"),
         (lambda f: EscapementTable(0.1, -np.ones((1, 2))), r"levels\[0, 0\]"),
-        (lambda f: best_mortality(f, points=1, rng=np.random.default_rng(0)), "points must be"),
-        (lambda f: best_mortality(f, most=2.0, rng=np.random.default_rng(0)), "most must be"),
-        (lambda f: best_escapement(f, most=0.0, rng=np.random.default_rng(0)), "most must be"),
+        (lambda f: best_rule(ConstantMortality, f, points=1, rng=np.random.default_rng(0)), "points must be"),
+        (lambda f: best_rule(ConstantMortality, f, most=2.0, rng=np.random.default_rng(0)), "most must be"),
+        (lambda f: best_rule(ConstantEscapement, f, most=0.0, rng=np.random.default_rng(0)), "most must be"),
+        (lambda f: best_rule(EscapementTable, f, rng=np.random.default_rng(0)), "family must be"),
         (lambda f: fishery_optimum(f), "fishery must have one species"),
         (lambda f: fishery_optimum(fishery(1, sigma=0.0)), "must be positive"),
         (lambda f: fishery_optimum(fishery(1), step=0.0), "step must be"),

@@ -3,7 +3,7 @@
 from eluder.envs.fishery._gym import FisheryEnv, fishery_env
 from eluder.envs.fishery._model import Fishery, FisheryStep, first_populations, fishery, growth, step
 from eluder.envs.fishery._plan import ExactValue, FisheryPlan, fishery_optimum, policy_value
-from eluder.envs.fishery._search import GridSearch, best_escapement, best_mortality
+from eluder.envs.fishery._search import GridSearch, best_rule
 from eluder.envs.fishery._simulate import (
     ConstantEscapement,
     ConstantMortality,
@@ -26,8 +26,7 @@ __all__ = [
     "GridSearch",
     "Noise",
     "Runs",
-    "best_escapement",
-    "best_mortality",
+    "best_rule",
     "draw_noise",
     "first_populations",
     "fishery",

@@ -1,7 +1,6 @@
 """The best constant mortality and the best constant escapement, by trying all on a grid."""
 
 import itertools
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +10,7 @@ from eluder.core.types import Array
 from eluder.envs.fishery._model import Fishery, check_fishery
 from eluder.envs.fishery._simulate import ConstantEscapement, ConstantMortality, Runs, draw_noise, simulate
 
-__all__ = ["GridSearch", "best_escapement", "best_mortality"]
+__all__ = ["GridSearch", "best_rule"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,25 +36,28 @@ class GridSearch:
     runs: Runs
 
 
-def best_mortality(
+def best_rule(
+    family: type[ConstantMortality | ConstantEscapement],
     fishery: Fishery,
     *,
     points: int = 51,
-    most: float = 0.5,
+    most: float | None = None,
     episodes: int = 400,
     fresh: int = 4000,
     rng: np.random.Generator,
 ) -> GridSearch:
-    """Find the best constant mortality.
+    """Find the best constant mortality or the best constant escapement.
 
     Parameters
     ----------
+    family : type
+        `ConstantMortality` or `ConstantEscapement`.
     fishery : Fishery
         The fishery.
     points : int, default=51
-        Parts that are tried for each harvested species, evenly spaced in [0, most].
-    most : float, default=0.5
-        Largest part.
+        Parts or levels that are tried for each harvested species, evenly spaced in [0, most].
+    most : float, optional
+        The largest; 0.5 for parts (at most 1), 1 for levels.
     episodes : int, default=400
         Episodes of each rule, with the same noise for all.
     fresh : int, default=4000
@@ -66,7 +68,7 @@ def best_mortality(
     Returns
     -------
     GridSearch
-        Mean returns with errors, the best rule and fresh episodes of it.
+        Mean returns with errors, the best rule (of equals the first) and fresh episodes of it.
 
     Raises
     ------
@@ -79,80 +81,21 @@ def best_mortality(
 
     Examples
     --------
-    A third gives most in the long run, a little more in 200 periods:
+    The surplus ``s (1 - s)`` is largest at one half; a third of the stock is what is taken then in the long
+    run, a little more in 200 periods:
 
     >>> from eluder.envs.fishery import fishery
-    >>> calm = fishery(1, beta=0.0, sigma=0.0)
-    >>> best_mortality(calm, points=26, episodes=1, fresh=1, rng=np.random.default_rng(0)).policy
+    >>> calm, rng = fishery(1, beta=0.0, sigma=0.0), np.random.default_rng(0)
+    >>> best_rule(ConstantEscapement, calm, points=11, episodes=1, fresh=1, rng=rng).policy
+    ConstantEscapement(levels=(0.5,))
+    >>> best_rule(ConstantMortality, calm, points=26, episodes=1, fresh=1, rng=rng).policy
     ConstantMortality(fractions=(0.34,))
     """
-    most = checks.number("most", most, 0.0, 1.0, open_low=True)
-    return _search(fishery, ConstantMortality, points, most, episodes, fresh, rng)
-
-
-def best_escapement(
-    fishery: Fishery,
-    *,
-    points: int = 51,
-    most: float = 1.0,
-    episodes: int = 400,
-    fresh: int = 4000,
-    rng: np.random.Generator,
-) -> GridSearch:
-    """Find the best constant escapement.
-
-    Parameters
-    ----------
-    fishery : Fishery
-        The fishery.
-    points : int, default=51
-        Levels that are tried for each harvested species, evenly spaced in [0, most].
-    most : float, default=1.0
-        Largest level.
-    episodes : int, default=400
-        Episodes of each rule, with the same noise for all.
-    fresh : int, default=4000
-        Episodes of the best rule.
-    rng : Generator
-        Source of the noise.
-
-    Returns
-    -------
-    GridSearch
-        Mean returns with errors, the best rule and fresh episodes of it.
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of range.
-
-    Notes
-    -----
-    Costs ``points^A episodes T`` periods, some tens of nanoseconds each.
-
-    Examples
-    --------
-    The surplus ``s (1 - s)`` is largest at one half:
-
-    >>> from eluder.envs.fishery import fishery
-    >>> calm = fishery(1, beta=0.0, sigma=0.0)
-    >>> best_escapement(calm, points=11, episodes=1, fresh=1, rng=np.random.default_rng(0)).policy
-    ConstantEscapement(levels=(0.5,))
-    """
-    most = checks.number("most", most, 0.0, open_low=True)
-    return _search(fishery, ConstantEscapement, points, most, episodes, fresh, rng)
-
-
-def _search(
-    fishery: Fishery,
-    family: Callable[[tuple[float, ...]], ConstantMortality | ConstantEscapement],
-    points: int,
-    most: float,
-    episodes: int,
-    fresh: int,
-    rng: np.random.Generator,
-) -> GridSearch:
-    """Try every rule on the same noise; the first best one wins."""
+    if family not in (ConstantMortality, ConstantEscapement):
+        raise ValueError(f"family must be ConstantMortality or ConstantEscapement, got {family!r}")
+    parts = family is ConstantMortality
+    most = (0.5 if parts else 1.0) if most is None else most
+    most = checks.number("most", most, 0.0, 1.0 if parts else np.inf, open_low=True)
     A = check_fishery(fishery).harvested
     points, fresh = checks.integer("points", points, 2), checks.integer("fresh", fresh)
     axis = np.round(np.linspace(0.0, most, points), 12)

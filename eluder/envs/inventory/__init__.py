@@ -64,10 +64,7 @@ from eluder.envs.inventory._store_policies import (
     MyopicOrder,
     ProjectedInventory,
     StorePolicy,
-    best_base_stock,
-    best_capped_base_stock,
-    best_constant_order,
-    best_projected_inventory,
+    best_store_policy,
 )
 from eluder.envs.inventory._tables import period_table
 from eluder.envs.inventory._transshipment import (
@@ -123,11 +120,8 @@ __all__ = [
     "Trajectories",
     "WeeklySales",
     "backlogged_optimum",
-    "best_base_stock",
-    "best_capped_base_stock",
-    "best_constant_order",
     "best_dual_index",
-    "best_projected_inventory",
+    "best_store_policy",
     "best_tailored_base_surge",
     "clark_scarf",
     "critical_ratio",

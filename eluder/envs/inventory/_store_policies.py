@@ -43,10 +43,7 @@ __all__ = [
     "MyopicOrder",
     "ProjectedInventory",
     "StorePolicy",
-    "best_base_stock",
-    "best_capped_base_stock",
-    "best_constant_order",
-    "best_projected_inventory",
+    "best_store_policy",
 ]
 
 Orders = NDArray[Any]
@@ -293,99 +290,12 @@ def _descend(cost: Callable[[float], float], x: float, step: float) -> tuple[flo
     return x, best
 
 
-def best_base_stock(
-    demand: IntegerDemand, *, lead_time: int, penalty: float, holding: float = 1.0
-) -> BestPolicy:
-    """Find the best base-stock level of a store with lost sales.
-
-    Parameters
-    ----------
-    demand : IntegerDemand
-        Law of the demand of a period.
-    lead_time : int
-        Periods from an order to its arrival, at least 1.
-    penalty : float
-        Cost per unit lost, positive.
-    holding : float, default=1.0
-        Cost per unit on hand at the end of a period, positive.
-
-    Returns
-    -------
-    BestPolicy
-        A `BaseStock` and its exact cost.
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of range.
-
-    Notes
-    -----
-    The cost is convex in the level (Janakiraman and Roundy 2004), so the walk down from the newsvendor level
-    of L + 1 periods ends at the best one. A chain has up to ``binom(S + L, L)`` states.
-
-    References
-    ----------
-    .. [1] Janakiraman and Roundy. Lost-sales problems with stochastic lead times: convexity results for
-       base-stock policies. Operations Research 52, 2004.
-
-    Examples
-    --------
-    >>> from eluder.envs.inventory import Poisson
-    >>> best = best_base_stock(Poisson(5.0), lead_time=2, penalty=4.0)
-    >>> best.policy, round(best.cost, 6)
-    (BaseStock(level=16), 4.638644)
-    """
-    s = _Search(demand, lead_time, penalty, holding)
+def _base_stock(s: _Search) -> tuple[StorePolicy, float]:
     level, cost = _descend(lambda S: s.cost((S,), BaseStock(S)), int(s.levels[-1]), 1)
-    return BestPolicy(BaseStock(level), cost, len(s.costs))
+    return BaseStock(level), cost
 
 
-def best_capped_base_stock(
-    demand: IntegerDemand, *, lead_time: int, penalty: float, holding: float = 1.0
-) -> BestPolicy:
-    """Find the best level and cap of a capped base-stock policy with lost sales.
-
-    Parameters
-    ----------
-    demand : IntegerDemand
-        Law of the demand of a period.
-    lead_time : int
-        Periods from an order to its arrival, at least 1.
-    penalty : float
-        Cost per unit lost, positive.
-    holding : float, default=1.0
-        Cost per unit on hand at the end of a period, positive.
-
-    Returns
-    -------
-    BestPolicy
-        A `CappedBaseStock` and its exact cost.
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of range.
-
-    Notes
-    -----
-    Every cap up to the newsvendor quantity of one period is tried, except where the demand that it must lose
-    costs too much already. The level is walked down for each, which assumes one valley (no theorem is known
-    to us).
-
-    References
-    ----------
-    .. [1] Xin. Understanding the performance of capped base-stock policies in lost-sales inventory models.
-       Operations Research 69, 2021.
-
-    Examples
-    --------
-    >>> from eluder.envs.inventory import Poisson
-    >>> best = best_capped_base_stock(Poisson(5.0), lead_time=1, penalty=4.0)
-    >>> best.policy, round(best.cost, 6)
-    (CappedBaseStock(level=12, cap=6), 4.065419)
-    """
-    s = _Search(demand, lead_time, penalty, holding)
+def _capped_base_stock(s: _Search) -> tuple[StorePolicy, float]:
     S, r, best = int(s.levels[-1]), int(s.levels[1]), np.inf
     level: float = S
     for cap in range(int(s.levels[1]), 0, -1):
@@ -394,109 +304,20 @@ def best_capped_base_stock(
         level, cost = _descend(partial(s.capped, cap), level, 1)
         if cost < best - LEAST:
             S, r, best = int(level), cap, cost
-    return BestPolicy(CappedBaseStock(S, r), best, len(s.costs))
+    return CappedBaseStock(S, r), best
 
 
-def best_projected_inventory(
-    demand: IntegerDemand, *, lead_time: int, penalty: float, holding: float = 1.0
-) -> BestPolicy:
-    """Find the best level of the projected-inventory policy with lost sales.
-
-    Parameters
-    ----------
-    demand : IntegerDemand
-        Law of the demand of a period.
-    lead_time : int
-        Periods from an order to its arrival, at least 1.
-    penalty : float
-        Cost per unit lost, positive.
-    holding : float, default=1.0
-        Cost per unit on hand at the end of a period, positive.
-
-    Returns
-    -------
-    BestPolicy
-        A `ProjectedInventory` and its exact cost.
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of range.
-
-    Notes
-    -----
-    The cost is piecewise constant in the level, with small valleys. Whole levels are walked down, then all
-    multiples of 1/32 near by compared, then steps of 1/256 walked down: what is left is below the digits that
-    matter, but the last digit of the cost is not certified to be the family's best.
-
-    References
-    ----------
-    .. [1] van Jaarsveld and Arts. Projected inventory-level policies for lost sales inventory systems:
-       asymptotic optimality in two regimes. Operations Research, 2024 (arXiv:2101.07519).
-
-    Examples
-    --------
-    >>> from eluder.envs.inventory import Poisson
-    >>> best = best_projected_inventory(Poisson(5.0), lead_time=1, penalty=4.0)
-    >>> round(best.cost, 4)
-    4.0423
-    """
-    s = _Search(demand, lead_time, penalty, holding)
-
+def _projected_inventory(s: _Search) -> tuple[StorePolicy, float]:
     def of_level(level: float) -> float:
-        return s.cost((level,), ProjectedInventory(level, demand))
+        return s.cost((level,), ProjectedInventory(level, s.demand))
 
     rough = _descend(of_level, int(s.levels[1]), 1)[0]
     level = min((max(rough + i / 32, 0.0) for i in range(-32, 33)), key=of_level)
     level, cost = _descend(of_level, level, 1 / 256)
-    return BestPolicy(ProjectedInventory(level, demand), cost, len(s.costs))
+    return ProjectedInventory(level, s.demand), cost
 
 
-def best_constant_order(
-    demand: IntegerDemand, *, lead_time: int, penalty: float, holding: float = 1.0
-) -> BestPolicy:
-    """Find the best constant order with lost sales; the lead time makes no difference to its cost.
-
-    Parameters
-    ----------
-    demand : IntegerDemand
-        Law of the demand of a period.
-    lead_time : int
-        Periods from an order to its arrival, at least 1.
-    penalty : float
-        Cost per unit lost, positive.
-    holding : float, default=1.0
-        Cost per unit on hand at the end of a period, positive.
-
-    Returns
-    -------
-    BestPolicy
-        A `ConstantOrder` of whole units below the mean demand, and its cost.
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of range.
-
-    Notes
-    -----
-    Asymptotically optimal as the lead time grows, if fractions may be ordered (Goldberg et al. 2016).
-
-    References
-    ----------
-    .. [1] Goldberg, Katz-Rogozhnikov, Lu, Sharma and Squillante. Asymptotic optimality of constant-order
-       policies for lost sales inventory models with large lead times. Mathematics of Operations Research 41,
-       2016.
-
-    Examples
-    --------
-    >>> from eluder.envs.inventory import Poisson
-    >>> best = best_constant_order(Poisson(5.0), lead_time=4, penalty=4.0)
-    >>> best.policy, round(best.cost, 4)
-    (ConstantOrder(quantity=4), 5.2748)
-    """
-    s = _Search(demand, lead_time, penalty, holding)
-
+def _constant_order(s: _Search) -> tuple[StorePolicy, float]:
     def cost(r: float) -> float:
         if (r,) not in s.costs:
             s.costs[r,] = s.holding * lindley_mean(s.p, int(r)) + s.penalty * (s.mean - r)
@@ -506,4 +327,93 @@ def best_constant_order(
     best = cost(r)
     while r > 0 and (lower := cost(r - 1)) < best:
         r, best = r - 1, lower
-    return BestPolicy(ConstantOrder(r), best, len(s.costs))
+    return ConstantOrder(r), best
+
+
+SEARCHES: dict[type, Callable[[_Search], tuple[StorePolicy, float]]] = {
+    BaseStock: _base_stock,
+    CappedBaseStock: _capped_base_stock,
+    ProjectedInventory: _projected_inventory,
+    ConstantOrder: _constant_order,
+}
+
+
+def best_store_policy(
+    family: type[StorePolicy],
+    demand: IntegerDemand,
+    *,
+    lead_time: int,
+    penalty: float,
+    holding: float = 1.0,
+) -> BestPolicy:
+    """Find the best policy of a family for a store with lost sales.
+
+    Parameters
+    ----------
+    family : type
+        `BaseStock`, `CappedBaseStock`, `ProjectedInventory` or `ConstantOrder`.
+    demand : IntegerDemand
+        Law of the demand of a period.
+    lead_time : int
+        Periods from an order to its arrival, at least 1.
+    penalty : float
+        Cost per unit lost, positive.
+    holding : float, default=1.0
+        Cost per unit on hand at the end of a period, positive.
+
+    Returns
+    -------
+    BestPolicy
+        The policy and its exact cost.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+
+    Notes
+    -----
+    Base stock: the cost is convex in the level [1]_, so the walk down from the newsvendor level of L + 1
+    periods ends at the best one. A chain has up to ``binom(S + L, L)`` states.
+
+    Capped base stock [2]_: every cap up to the newsvendor quantity of one period is tried, except where the
+    demand that it must lose costs too much already. The level is walked down for each, which assumes one
+    valley (no theorem is known to us).
+
+    Projected inventory [3]_: the cost is piecewise constant in the level, with small valleys. Whole levels
+    are walked down, then all multiples of 1/32 near by compared, then steps of 1/256 walked down: what is
+    left is below the digits that matter, but the last digit of the cost is not certified to be the family's
+    best.
+
+    Constant order: whole units below the mean demand; the lead time makes no difference to the cost.
+    Asymptotically optimal as the lead time grows, if fractions may be ordered [4]_.
+
+    References
+    ----------
+    .. [1] Janakiraman and Roundy. Lost-sales problems with stochastic lead times: convexity results for
+       base-stock policies. Operations Research 52, 2004.
+    .. [2] Xin. Understanding the performance of capped base-stock policies in lost-sales inventory models.
+       Operations Research 69, 2021.
+    .. [3] van Jaarsveld and Arts. Projected inventory-level policies for lost sales inventory systems:
+       asymptotic optimality in two regimes. Operations Research, 2024 (arXiv:2101.07519).
+    .. [4] Goldberg, Katz-Rogozhnikov, Lu, Sharma and Squillante. Asymptotic optimality of constant-order
+       policies for lost sales inventory models with large lead times. Mathematics of Operations Research 41,
+       2016.
+
+    Examples
+    --------
+    >>> from eluder.envs.inventory import Poisson
+    >>> for family in (BaseStock, CappedBaseStock, ProjectedInventory, ConstantOrder):
+    ...     best = best_store_policy(family, Poisson(5.0), lead_time=1, penalty=4.0)
+    ...     print(best.policy, round(best.cost, 4))
+    BaseStock(level=12) 4.1628
+    CappedBaseStock(level=12, cap=6) 4.0654
+    ProjectedInventory(level=7.28125) 4.0423
+    ConstantOrder(quantity=4) 5.2748
+    """
+    if not (isinstance(family, type) and family in SEARCHES):
+        names = ", ".join(known.__name__ for known in SEARCHES)
+        raise ValueError(f"family must be one of {names}, got {family!r}")
+    search = _Search(demand, lead_time, penalty, holding)
+    policy, cost = SEARCHES[family](search)
+    return BestPolicy(policy, cost, len(search.costs))

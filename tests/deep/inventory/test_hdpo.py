@@ -678,9 +678,10 @@ def test_what_could_not_be_judged_is_refused_before_training(tmp_path):
 
 
 def test_a_setting_without_its_reference_is_trained_and_simulated(tmp_path):
-    it = setting("dual_sourcing", unit_costs=(5.0, 0.0)).without_reference()
-    start = LevelPolicy().init(Problem(it), seed_keys([0])).tensors
-    assert exact_cost(LevelPolicy(), start, Problem(it)) is None  # the chain's bounds are for c_r <= c_e
+    for options in ({"unit_costs": (5.0, 0.0)}, {"penalty": 0.0}, {"holding": 0.0}):  # no bounds are known
+        it = setting("dual_sourcing", **options).without_reference()
+        start = LevelPolicy().init(Problem(it), seed_keys([0])).tensors
+        assert exact_cost(LevelPolicy(), start, Problem(it)) is None
     free = setting("lost_sales", lead_time=9).without_reference()
     result = hdpo(free, 2, policy=Greedy(), config=replace(SMALL, periods=10), out=tmp_path)
     assert result.gap is None

@@ -16,10 +16,7 @@ from eluder.envs.inventory import (
     ProjectedInventory,
     StoreCost,
     StorePolicy,
-    best_base_stock,
-    best_capped_base_stock,
-    best_constant_order,
-    best_projected_inventory,
+    best_store_policy,
     evaluate_store,
     lost_sales_optimum,
     lost_sales_plan,
@@ -54,11 +51,11 @@ SMALL = Categorical((0.2, 0.5, 0.1, 0.2))
 @pytest.mark.parametrize(("L", "penalty"), TABLE)
 def test_the_published_heuristics(L, penalty):
     level, cost, capped_level, cap, capped = TABLE[L, penalty]
-    best = best_base_stock(Poisson(5.0), lead_time=L, penalty=penalty)
+    best = best_store_policy(BaseStock, Poisson(5.0), lead_time=L, penalty=penalty)
     assert isinstance(best, BestPolicy)
     assert best.policy == BaseStock(level)
     assert best.cost == pytest.approx(cost, abs=1e-6)
-    best = best_capped_base_stock(Poisson(5.0), lead_time=L, penalty=penalty)
+    best = best_store_policy(CappedBaseStock, Poisson(5.0), lead_time=L, penalty=penalty)
     assert best.policy == CappedBaseStock(capped_level, cap)
     assert best.cost == pytest.approx(capped, abs=1e-6)
     assert best.tried > 3
@@ -264,20 +261,20 @@ def test_constant_order_by_spitzer(demand, r):
     assert chain.lindley_mean(p, r) == pytest.approx(mean, abs=1e-8)
 
 
-def test_best_constant_order_is_the_chain_and_the_least():
-    best = best_constant_order(SMALL, lead_time=3, penalty=2.0)
+def test_constant_order_is_the_chain_and_the_least():
+    best = best_store_policy(ConstantOrder, SMALL, lead_time=3, penalty=2.0)
     assert best.policy == ConstantOrder(1)
     assert best.cost == pytest.approx(
         store_policy_cost(CappedBaseStock(60, 1), SMALL, lead_time=1, penalty=2.0), abs=1e-8
     )
-    none = best_constant_order(Geometric(2.0), lead_time=1, penalty=0.1)
+    none = best_store_policy(ConstantOrder, Geometric(2.0), lead_time=1, penalty=0.1)
     assert none.policy == ConstantOrder(0)
     assert none.cost == pytest.approx(0.2)
 
 
 @pytest.mark.parametrize(("L", "penalty", "most"), [(1, 4.0, 1.01), (2, 9.0, 1.02), (3, 4.0, 1.01)])
 def test_projected_inventory_is_near_the_optimum(L, penalty, most):
-    best = best_projected_inventory(Poisson(5.0), lead_time=L, penalty=penalty)
+    best = best_store_policy(ProjectedInventory, Poisson(5.0), lead_time=L, penalty=penalty)
     optimum = lost_sales_optimum(Poisson(5.0), lead_time=L, penalty=penalty)
     assert optimum < best.cost < most * optimum
     again = store_policy_cost(best.policy, Poisson(5.0), lead_time=L, penalty=penalty)
@@ -291,13 +288,13 @@ def test_searches_find_the_least_of_all_parameters():
     L, penalty = 2, 5.0
     arguments = {"lead_time": L, "penalty": penalty}
     every = {S: store_policy_cost(BaseStock(S), SMALL, **arguments) for S in range(15)}
-    best = best_base_stock(SMALL, **arguments)
+    best = best_store_policy(BaseStock, SMALL, **arguments)
     assert best.cost == min(every.values())
     assert best.policy.level == min(every, key=every.get)
     pairs = [
         store_policy_cost(CappedBaseStock(S, r), SMALL, **arguments) for S in range(15) for r in range(1, 6)
     ]
-    assert best_capped_base_stock(SMALL, **arguments).cost == pytest.approx(min(pairs), abs=1e-12)
+    assert best_store_policy(CappedBaseStock, SMALL, **arguments).cost == pytest.approx(min(pairs), abs=1e-12)
 
 
 # --- bad input ---
@@ -366,10 +363,12 @@ def test_too_many_transitions_are_named(monkeypatch):
         (lambda: BaseStock(3)(3), r"states must have shape \(..., L\)"),
         (lambda: ProjectedInventory(1.0, SMALL)([[1, 0], [0, 0.5]]), r"states\[1\] is \[0.0, 0.5\]"),
         (lambda: MyopicOrder(SMALL, penalty=1.0)([[-1, 0]]), r"states\[0\] is \[-1, 0\]"),
-        (lambda: best_base_stock(SMALL, lead_time=0, penalty=1.0), "lead_time must be"),
-        (lambda: best_capped_base_stock(SMALL, lead_time=1, penalty=0.0), "penalty must be"),
-        (lambda: best_projected_inventory(SMALL, lead_time=1, penalty=1.0, holding=0.0), "holding must be"),
-        (lambda: best_constant_order(Normal(1.0, 1.0), lead_time=1, penalty=1.0), "demand must be a law"),
+        (lambda: best_store_policy(BaseStock, SMALL, lead_time=0, penalty=1.0), "lead_time must be"),
+        (lambda: best_store_policy(CappedBaseStock, SMALL, lead_time=1, penalty=0.0), "penalty must be"),
+        (lambda: best_store_policy(BaseStock, SMALL, lead_time=1, penalty=1.0, holding=0.0), "holding must"),
+        (lambda: best_store_policy(ConstantOrder, Normal(1.0, 1.0), lead_time=1, penalty=1.0), "demand must"),
+        (lambda: best_store_policy(MyopicOrder, SMALL, lead_time=1, penalty=1.0), "family must be one of"),
+        (lambda: best_store_policy([1], SMALL, lead_time=1, penalty=1.0), r"ConstantOrder, got \[1\]"),
         (lambda: chain.lindley_mean(np.array([0.5, 0.0, 0.5]), 1), "too near the mean demand"),
     ],
 )
