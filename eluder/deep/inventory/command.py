@@ -102,8 +102,7 @@ def _trainer(name: str) -> tuple[Callable[..., TrainResult], dict[str, Any]]:
     for key in inventory.__all__:
         thing = getattr(inventory, key)
         parameters = inspect.signature(thing).parameters if inspect.isfunction(thing) else {}
-        needed = [word for word, p in parameters.items() if p.default is p.empty]
-        if {"policy", "config"} <= parameters.keys() and needed == ["setting", "steps"]:
+        if {"policy", "config"} <= parameters.keys() and _needed(thing) == ["setting", "steps"]:
             trainers[key] = thing
     if name not in trainers:
         near = difflib.get_close_matches(name, trainers, n=1)
@@ -113,11 +112,17 @@ def _trainer(name: str) -> tuple[Callable[..., TrainResult], dict[str, Any]]:
     return trainers[name], {key: p.default for key, p in parameters.items()}
 
 
+def _needed(thing: Callable[..., Any]) -> list[str]:
+    """Return the names of the arguments that have no default."""
+    return [word for word, p in inspect.signature(thing).parameters.items() if p.default is p.empty]
+
+
 def _policy(name: str) -> Any:
-    """Return a class of policies, by its short name or its own."""
+    """Return a class of policies that needs no arguments, by its short name or its own."""
     known = {SHORT.get(name, name)} & set(inventory.__all__)
     found = getattr(inventory, known.pop()) if known else None
-    if not (inspect.isclass(found) and hasattr(found, "orders")):
+    alone = inspect.isclass(found) and hasattr(found, "orders") and not _needed(found)
+    if not alone:
         raise ValueError(f"unknown policy {name!r}. Valid: {', '.join(SHORT)}")
     return found
 

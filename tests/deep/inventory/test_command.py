@@ -68,6 +68,19 @@ def test_settings_of_ones_own_go_on_from_python_alone(tmp_path, capsys):
         (["train", "hdp", "--setting", "lost_sales"], "unknown trainer 'hdp', did you mean 'hdpo'?"),
         (["train", "hdpo", "--setting", "lost_sales", "--lead", "3"], "lost_sales has no option 'lead'"),
         (["train", "hdpo", "--setting", "lost_sales", "--policy", "tree"], "unknown policy 'tree'"),
+        (
+            ["train", "hdpo", "--setting", "lost_sales", "--policy", "QuantilePolicy"],
+            "unknown policy",
+        ),
+        (["train", "hdpo", "--setting", "lost_sales", "--policy", "Policy"], "unknown policy 'Policy'"),
+        (
+            ["train", "hdpo", "--setting", "lost_sales", "--penalty", "0"],
+            "penalty must be",
+        ),
+        (
+            ["train", "reinforce", "--setting", "lost_sales", "--lead-time", "9"],
+            "lead_time 9 and",
+        ),
         (["train", "hdpo", "--setting", "lost_sales", "--set", "learning=1"], "has no field 'learning'"),
         (["train", "hdpo", "--setting", "lost_sales", "--steps", "0"], "steps must be"),
         (["train", "hdpo_on_data", "--setting", "lost_sales"], "unknown trainer 'hdpo_on_data'"),
@@ -79,6 +92,19 @@ def test_refused_in_one_line(tmp_path, capsys, arguments, message, monkeypatch):
     assert main(arguments) == 2
     assert message in capsys.readouterr().err.strip().splitlines()[-1]
     assert not list(tmp_path.iterdir())
+
+
+def test_what_is_too_large_for_a_picture_is_trained_without(tmp_path, capsys, monkeypatch):
+    def refuse(*arguments):
+        raise ValueError("policy reaches more than 1,000,000 states")
+
+    monkeypatch.setattr("eluder.deep.inventory.command.plot_policy", refuse)
+    monkeypatch.setattr("eluder.deep.inventory.command.bounded_offsets", lambda *arguments: [None])
+    assert run("--penalty=4", "--steps", "2", "--out", str(tmp_path / "run")) == 0
+    text = capsys.readouterr().out
+    assert "no picture: policy reaches more than 1,000,000 states" in text
+    assert "evaluations.csv, log.jsonl, checkpoints/" in text
+    assert "% (by simulation)" in text
 
 
 def test_pictures_refuse_what_they_cannot_show(tmp_path):

@@ -418,6 +418,8 @@ def test_the_best_of_each_seed_is_kept():
         with torch.no_grad():
             parameters["x"].fill_(value)
         best.offer(parameters, np.array(earned)[:, None])
+        if value == 0.5:
+            assert best.parameters["x"].flatten().tolist() == [0.5, 0.5]
     assert best.parameters["x"].flatten().tolist() == [2.0, 1.0]
     assert best.cost.tolist() == [4.0, 3.0]
 
@@ -452,7 +454,7 @@ def test_bad_input(record):
         with pytest.raises(
             ValueError, match=f"policy cannot order in {name}: history is 7 periods, the policy sees 8"
         ):
-            hdpo_on_data(it, *splits, 10**9, policy=DataDrivenPolicy(8, (4,)))
+            hdpo_on_data(it, *splits, 2, policy=DataDrivenPolicy(8, (4,)))
     policy = DataDrivenPolicy(8, (4,))
     parameters = policy.init(Problem(it), seed_keys([0])).tensors
     for wrong, message in [
@@ -460,7 +462,7 @@ def test_bad_input(record):
         (lambda q: q @ torch.zeros(3, 1), "policy cannot order in train: "),
     ]:
         with pytest.raises(ValueError, match=message):
-            hdpo_on_data(it, split, split, 10**9, policy=Wrong(policy, wrong))
+            hdpo_on_data(it, split, split, 2, policy=Wrong(policy, wrong))
     with pytest.raises(ValueError, match="warm_up"):
         recorded_cost(policy, parameters, it, split, warm_up=22)
     with pytest.raises(ValueError, match="seen has no past or calendar"):

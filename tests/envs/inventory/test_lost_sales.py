@@ -253,6 +253,7 @@ def test_states_are_refused_only_if_they_are_too_many(L, demand, monkeypatch):
         store_states(levels)
 
 
-def test_far_too_many_states_are_refused_at_once():
+def test_far_too_many_states_are_refused_unlisted(monkeypatch):
+    monkeypatch.delattr("eluder.envs.inventory._store_states._most")
     with pytest.raises(ValueError, match="lead_time 40 and this demand need more than 67,108,864 states"):
         lost_sales_optimum(Poisson(5.0), lead_time=40, penalty=9.0)
