@@ -10,7 +10,8 @@ So the cost of a sample path can be differentiated in the policy's parameters, t
         d ~ demand, B paths of T periods;  x_0 the states in which the last paths ended
         for t < T:  q_t = pi(x_t);  c_t, x_{t+1} = step(x_t, q_t, d_t)
         loss = sum_t c_t / (B T n)
-        gradient through all periods, cut at norm max_grad_norm; Adam with the step size of u
+        gradient through all periods, of the orders before the tail; cut at norm max_grad_norm; Adam with the
+        step size of u
         average <- average + rate (theta - average)
 
 What is returned and evaluated are the averaged parameters.
@@ -23,7 +24,7 @@ Deviations from the paper:
   paper starts each of its 50 periods anew and does not count the first 30 when it reports. With `scenarios`
   a fixed number of paths, each from its own first state, is used again and again, as there.
 - Inputs are divided by the mean demand; step sizes warm up and fall along a cosine; parameters are averaged.
-- A path's gradient stops where the path began.
+- A path's gradient stops where the path began, and orders of a `tail` at its end add nothing to it.
 - Orders are trained as real numbers. Where the exact cost of the rounded policy is known, a constant is added
   to them before they are rounded, the best of nine between -0.4 and 0.4.
 """
@@ -53,6 +54,7 @@ from eluder.deep.inventory._draws import drawer
 from eluder.deep.inventory._evaluate import bounded_offsets, simulated_cost
 from eluder.deep.inventory._policies import MLPPolicy, Policy
 from eluder.deep.inventory._problem import Problem, Seen
+from eluder.deep.inventory._shared_level import SharedLevelPolicy
 from eluder.envs.inventory import Setting, Trace, setting_names
 from eluder.envs.inventory import setting as setting_of
 
@@ -82,6 +84,9 @@ class HDPOConfig:
         Part of the run in which the step size rises in a line; it falls along half a cosine then.
     max_grad_norm : float
         Largest norm of a gradient.
+    tail : int
+        Last periods of a path whose costs count, but whose orders do not move the parameters: what an order
+        costs shows only later. Less than `periods`.
     persistent : bool
         Whether paths go on where the last ones ended.
     scenarios : int or None
@@ -98,6 +103,7 @@ class HDPOConfig:
     lr: float = 0.02
     warm_up: float = 0.05
     max_grad_norm: float = 1.0
+    tail: int = 0
     persistent: bool = True
     scenarios: int | None = None
     average: float = 0.02
@@ -108,6 +114,7 @@ class HDPOConfig:
     def __post_init__(self) -> None:
         for name in ("batch_size", "periods", "samples", "eval_periods"):
             checks.integer(name, getattr(self, name))
+        checks.integer("tail", self.tail, 0, self.periods - 1)
         checks.integer("eval_warm_up", self.eval_warm_up, 0, self.eval_periods - 1)
         checks.number("lr", self.lr, 0.0, open_low=True)
         checks.number("warm_up", self.warm_up, 0.0, 1.0)
@@ -128,15 +135,22 @@ def step_size(config: HDPOConfig, u: int, steps: int) -> float:
 
 
 def path_cost(
-    policy: Policy, parameters: Mapping[str, Tensor], problem: Problem, x: Tensor, demand: Tensor
+    policy: Policy,
+    parameters: Mapping[str, Tensor],
+    problem: Problem,
+    x: Tensor,
+    demand: Tensor,
+    tail: int = 0,
 ) -> tuple[Tensor, Tensor]:
     """Return the cost of paths per period and store, shape (N, B), and where they end, (N, B, M, L).
 
-    Demand has shape (N, T, B, n).
+    Demand has shape (N, T, B, n). Orders of the last `tail` periods have no derivative in the parameters.
     """
     total = x.new_zeros(x.shape[:2])
-    for d in demand.unbind(dim=1):
-        outcome = problem.simulator.step(x, policy.orders(parameters, problem, Seen(x)), d)
+    fixed = {name: leaf.detach() for name, leaf in parameters.items()}
+    for t, d in enumerate(demand.unbind(dim=1)):
+        theta = parameters if t < demand.shape[1] - tail else fixed
+        outcome = problem.simulator.step(x, policy.orders(theta, problem, Seen(x)), d)
         x, total = outcome.inventory, total + outcome.cost
     return total / (demand.shape[1] * problem.simulator.n), x
 
@@ -195,17 +209,20 @@ def make_update(
     """Return ``update(paths, u)``, which takes a step of the optimiser's size and returns metrics, and the
     optimiser."""
     adam = Adam(parameters, config.lr)
+    loops = policy.compiled(problem, parameters) if isinstance(policy, SharedLevelPolicy) else None
 
     def update(paths: Paths, u: Tensor | int) -> dict[str, Tensor]:
         x, demand = paths.next(u)
         parameters.zero_grad()
-        cost, x = path_cost(policy, parameters.tensors, problem, x, demand)
-        loss = cost.mean(dim=1)
-        loss.sum().backward()
+        if loops is not None:
+            cost, x = loops(x, demand, config.tail)
+        else:
+            cost, x = path_cost(policy, parameters.tensors, problem, x, demand, config.tail)
+            cost.mean(dim=1).sum().backward()
         norm = clip_by_norm(parameters, config.max_grad_norm)
         adam.step()
         paths.keep(x.detach())
-        return {"loss": loss.detach(), "grad_norm": norm}
+        return {"loss": cost.detach().mean(dim=1), "grad_norm": norm}
 
     return update, adam
 

@@ -37,7 +37,9 @@ import torch
 from torch import Tensor
 
 from eluder.core import checks
+from eluder.deep.common.devices import has_kernels
 from eluder.deep.common.networks import Parameters, init_mlp, mlp, mlp_shapes
+from eluder.deep.inventory._compiled_paths import CompiledPaths
 from eluder.deep.inventory._graph import NUM_EDGE, NUM_LOCATION, Graph, graph_of
 from eluder.deep.inventory._policies import ACTIVATIONS, _check
 from eluder.deep.inventory._problem import Problem, Seen
@@ -142,6 +144,13 @@ class SharedLevelPolicy:
         width = g.spread * torch.exp(torch.tanh(out[..., 1]))
         on_hand = x[:, :W, :, 0] * g.unit[:W]
         return _ahead(_balanced(g, parameters["balance"], share, wanted, width, on_hand))
+
+    def compiled(self, problem: Problem, parameters: Parameters) -> CompiledPaths | None:
+        """Return compiled loops for paths and their gradient, where there are any."""
+        rectifies, alike = self.activation == "relu", problem.setting.network.num_samples is None
+        if rectifies and alike and problem.simulator.W and has_kernels(problem.simulator.device):
+            return CompiledPaths(problem, parameters)
+        return None
 
 
 def _contexts(
