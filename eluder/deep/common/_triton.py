@@ -60,12 +60,12 @@ def draw_kernel(
 
 
 @triton.jit
-def activate_kernel(z, b, h, size, units, KIND: tl.constexpr, BLOCK: tl.constexpr):
+def activate_kernel(z, b, h, size, units, stride, KIND: tl.constexpr, BLOCK: tl.constexpr):
     """Each program: a block of the numbers of a network."""
     k = tl.program_id(1).to(tl.int64)
     i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     inside, at = i < size, k * size + i
-    x = tl.load(z + at, mask=inside) + tl.load(b + k * units + i % units, mask=inside)
+    x = tl.load(z + at, mask=inside) + tl.load(b + k * stride + i % units, mask=inside)
     if KIND == 0:
         tl.store(h + at, tl.where(x < 0.0, 0.0, x), mask=inside)
     else:
@@ -80,6 +80,7 @@ def differentiate_kernel(
     db,
     B,
     units,
+    stride,
     KIND: tl.constexpr,
     LEARN: tl.constexpr,
     ROWS: tl.constexpr,
@@ -102,7 +103,7 @@ def differentiate_kernel(
         tl.store(dh + at, d, mask=inside)
         total += tl.sum(d, axis=0)
     if LEARN:
-        at = db + k * units + j
+        at = db + k * stride + j
         tl.store(at, tl.load(at, mask=j < units) + total, mask=j < units)
 
 

@@ -15,7 +15,7 @@ try:
 except ImportError:
     _triton = None  # type: ignore[assignment]
 
-__all__ = ["LAYERS", "activate", "adam", "available", "differentiate", "draw"]
+__all__ = ["activate", "adam", "available", "differentiate", "draw"]
 
 DRAWS = {"bits": 0, "uniform": 1, "normal": 2, "integers": 3}
 LAYERS = {"relu": 0, "gelu": 1}
@@ -91,13 +91,13 @@ def activate(kind: str, z: Tensor, b: Tensor, h: Tensor) -> None:
     z : Tensor of float32, shape (n, B, units)
         Products of n networks; the bias is added in place.
     b : Tensor of float32, shape (n, 1, units)
-        Biases.
+        Biases; networks may lie apart, as where others lie between.
     h : Tensor of float32, shape (n, B, units)
         Where the outputs go; `z` itself for the rectifier.
     """
     n, B, units = z.shape
     grid = (math.ceil(B * units / (4 * BLOCK)), n)
-    _triton.activate_kernel[grid](z, b, h, B * units, units, LAYERS[kind], 4 * BLOCK)
+    _triton.activate_kernel[grid](z, b, h, B * units, units, b.stride(0), LAYERS[kind], 4 * BLOCK)
 
 
 def differentiate(kind: str, dh: Tensor, x: Tensor, db: Tensor) -> None:
@@ -116,7 +116,9 @@ def differentiate(kind: str, dh: Tensor, x: Tensor, db: Tensor) -> None:
     """
     n, B, units = dh.shape
     grid = (math.ceil(units / COLUMNS), n)
-    _triton.differentiate_kernel[grid](dh, x, db, B, units, LAYERS[kind], db.shape[-1] > 0, ROWS, COLUMNS)
+    _triton.differentiate_kernel[grid](
+        dh, x, db, B, units, db.stride(0), LAYERS[kind], db.shape[-1] > 0, ROWS, COLUMNS
+    )
 
 
 def adam(
