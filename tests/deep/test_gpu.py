@@ -18,7 +18,7 @@ from tests.deep.common.test_devices import AGENTS
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 POLICIES = {
-    "lost_sales": (inventory.MLPPolicy(), {}),
+    "serial": (inventory.MLPPolicy(), {"locations": 3}),
     "one_warehouse": (inventory.SharedLevelPolicy(), {"stores": 5}),
     "many_warehouses": (inventory.GNNPolicy(), {"stores": 10}),
 }
