@@ -21,7 +21,13 @@ from eluder.envs.inventory import Setting, setting
 __all__ = ["resume", "train"]
 
 STEPS = 400  # updates, if none are asked for
-SHORT = {"levels": "LevelPolicy", "mlp": "MLPPolicy", "gnn": "GNNPolicy", "shared": "SharedLevelPolicy"}
+SHORT = {
+    "levels": "LevelPolicy",
+    "mlp": "MLPPolicy",
+    "gnn": "GNNPolicy",
+    "shared": "SharedLevelPolicy",
+    "symmetry": "SymmetryAwarePolicy",
+}
 
 
 def train(arguments: argparse.Namespace, options: Mapping[str, Any], literal: Callable[[str], Any]) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from eluder.cli import main
 from eluder.deep.inventory import HDPOConfig, LevelPolicy, hdpo, plot_policy, reinforce
-from eluder.deep.inventory.command import resume, train
+from eluder.deep.inventory.command import SHORT, resume, train
 from eluder.envs.inventory import Poisson, setting
 
 SMALL = ["--set", "batch_size=32", "--set", "periods=8", "--quiet"]
@@ -37,6 +37,16 @@ def test_train_prints_the_certified_gap_and_resume_goes_on(tmp_path, capsys):
     assert "steps must be" in capsys.readouterr().err
     assert callable(train)
     assert callable(resume)
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_every_short_name_is_a_policy_that_trains(name, tmp_path, capsys):
+    told = ["train", "hdpo", "--setting", "serial", "--policy", name, "--steps", "1", "--out", str(tmp_path)]
+    quick = ["--set", "batch_size=4", "--set", "periods=3", "--set", "samples=2", "--set", "eval_warm_up=0"]
+    assert main([*told, *quick, "--set", "eval_periods=2"]) == 0
+    assert "cost per period and store" in capsys.readouterr().out
+    kept = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    assert kept["config"]["policy"]["policy"] == SHORT[name]
 
 
 def test_runs_of_other_trainers_go_on(tmp_path, capsys):
