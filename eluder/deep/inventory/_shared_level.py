@@ -146,9 +146,10 @@ class SharedLevelPolicy:
         return _ahead(_balanced(g, parameters["balance"], share, wanted, width, on_hand))
 
     def compiled(self, problem: Problem, parameters: Parameters) -> CompiledPaths | None:
-        """Return compiled loops for paths and their gradient, where there are any."""
+        """Return compiled loops for paths and their gradient, where there are any: of these orders alone."""
         rectifies, alike = self.activation == "relu", problem.setting.network.num_samples is None
-        if rectifies and alike and problem.simulator.W and has_kernels(problem.simulator.device):
+        known = rectifies and alike and type(self).orders is SharedLevelPolicy.orders
+        if known and problem.simulator.W and has_kernels(problem.simulator.device):
             return CompiledPaths(problem, parameters)
         return None
 

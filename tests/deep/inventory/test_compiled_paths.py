@@ -83,6 +83,25 @@ def test_costs_states_and_gradients_are_those_of_autograd(network, tail):
     assert (parameters.grad - wanted).abs().max() < 2e-5 * wanted.abs().max()
 
 
+def steady():
+    """Demand that hardly varies: widths so small that a shortage is not divided by their sum."""
+    given = odd()
+    return Setting("steady", given.network, given.mean, np.array([1e-7, 2e-7, 1.5e-7]))
+
+
+@pytest.mark.parametrize("network", [odd, steady])
+def test_gradients_in_float64_are_those_of_autograd(network):
+    problem = Problem(network(), dtype=torch.float64)
+    parameters, x, demand = (y.double() if isinstance(y, torch.Tensor) else y for y in play(problem))
+    cost, _ = path_cost(POLICY, parameters.tensors, problem, x, demand)
+    cost.mean(dim=1).sum().backward()
+    wanted = parameters.grad.clone()
+    parameters.zero_grad()
+    found, _ = POLICY.compiled(problem, parameters)(x, demand, 0)
+    torch.testing.assert_close(found, cost.detach(), rtol=1e-11, atol=1e-11)
+    torch.testing.assert_close(parameters.grad, wanted, rtol=1e-8, atol=1e-9)
+
+
 def test_loops_add_to_the_gradient_and_seeds_are_seeds_alone():
     problem = Problem(setting("many_warehouses"))
     parameters, x, demand = play(problem, N=2)
@@ -100,6 +119,30 @@ def test_loops_add_to_the_gradient_and_seeds_are_seeds_alone():
     both, ends = loops(x, demand, 1)
     torch.testing.assert_close(cost, both[1:], rtol=0, atol=0)
     torch.testing.assert_close(end, ends[1:], rtol=0, atol=0)
+
+
+def test_other_numbers_of_paths_and_periods_get_their_own_memory():
+    problem = Problem(setting("one_warehouse", stores=3))
+    parameters, x, demand = play(problem)
+    loops = POLICY.compiled(problem, parameters)
+    for periods, paths in ((12, 4), (12, 2), (5, 2), (12, 4)):
+        x_, demand_ = x[:, :paths], demand[:, :periods, :paths]
+        cost, end = path_cost(POLICY, parameters.tensors, problem, x_, demand_)
+        found, last = loops(x_, demand_, 0)
+        torch.testing.assert_close(found, cost.detach(), rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(last, end.detach(), rtol=1e-5, atol=1e-4)
+
+
+def test_a_store_that_sells_its_last_unit_would_keep_one_more():
+    """At the kink the derivative is that of more stock: with no stock and no demand, none is missing."""
+    s = Simulator(setting("one_warehouse", stores=2).network, dtype=torch.float64)
+    x, q, after = np.zeros((2, s.M, s.L)), np.zeros((2, s.E)), np.zeros((2, s.M, s.L))
+    x[1, s.W :, 0] = 3.0
+    d, f, cost, g_x, g_q = x[:, s.W :, 0].copy(), np.zeros_like(q), np.zeros(2), after.copy(), q.copy()
+    step(x, q, d, lanes_of(s), after, f, cost)
+    step_back(x, q, d, f, lanes_of(s), np.zeros_like(x), 1.0, g_x, g_q)
+    assert not cost.any()
+    np.testing.assert_array_equal(g_x[:, s.W :, 0], np.tile(s.holding[s.W :], (2, 1)))
 
 
 @pytest.mark.parametrize("options", [("lost", "cost"), ("backlog", "profit"), ("lost", "profit")])
@@ -162,9 +205,17 @@ def test_orders_of_the_tail_do_not_move_the_parameters():
     torch.testing.assert_close(last, end)
 
 
+class Doubled(SharedLevelPolicy):
+    """Orders of its own: the loops know nothing of them."""
+
+    def orders(self, parameters, problem, seen):
+        return 2 * super().orders(parameters, problem, seen)
+
+
 def test_where_there_are_no_loops():
     for policy, network in (
         (SharedLevelPolicy(activation="tanh"), "one_warehouse"), (SharedLevelPolicy(), "lost_sales"),
+        (Doubled(), "one_warehouse"),
     ):  # fmt: skip
         problem = Problem(setting(network))
         assert policy.compiled(problem, policy.init(problem, seed_keys([0]))) is None
