@@ -19,6 +19,7 @@ from eluder.envs.inventory import (
     supplier,
     warehouse,
 )
+from tests.deep.inventory.test_shared_weights import mesh
 
 B = 4
 POLICY = SharedLevelPolicy((8, 6), 3)
@@ -213,11 +214,13 @@ class Doubled(SharedLevelPolicy):
 
 
 def test_where_there_are_no_loops():
-    for policy, network in (
-        (SharedLevelPolicy(activation="tanh"), "one_warehouse"), (SharedLevelPolicy(), "lost_sales"),
-        (Doubled(), "one_warehouse"),
-    ):  # fmt: skip
-        problem = Problem(setting(network))
+    for policy, given in (
+        (SharedLevelPolicy(activation="tanh"), setting("one_warehouse")),
+        (SharedLevelPolicy(), setting("lost_sales")),
+        (SharedLevelPolicy(), mesh(per_sample=True)),
+        (Doubled(), setting("one_warehouse")),
+    ):
+        problem = Problem(given)
         assert policy.compiled(problem, policy.init(problem, seed_keys([0]))) is None
 
 
