@@ -286,9 +286,7 @@ def test_the_gain_of_a_regulator():
 def test_swings_the_pendulum_up():
     config = DDPGConfig(hidden=(64, 64), batch_size=128, warmup=1000, lr_actor=1e-3, lr_critic=1e-3)
     result = ddpg("Pendulum-v1", 15_000, config=config, seeds=(0, 1, 2), schedule=Schedule(evaluate_every=0))
-    assert np.median(result.returns[-1], axis=1).min() > -300, (
-        "from some starts it never gets up: no twin critics"
-    )
+    assert result.returns[-1].mean(axis=1).min() > -250
 
 
 # --- runs ---
