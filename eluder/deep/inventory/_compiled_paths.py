@@ -7,8 +7,8 @@ Per seed, with the parts of `_compiled_levels` and the period of `_compiled_step
     for t = T - 1, ..., 0:
         the way back; periods of the tail add nothing to the gradient of the parameters
 
-Guarantee: the tests hold costs, last states and gradients against `path_cost` and autograd. Where stock equals
-demand exactly, a kink, both take a derivative from one side, not always from the same.
+Guarantee: the tests hold costs, last states and gradients against `path_cost` and autograd. Where stock
+equals demand exactly, a kink, both take a derivative from one side, not always from the same.
 """
 
 from typing import Any, NamedTuple
