@@ -7,11 +7,12 @@ In our names, from the state `start` (empty at first), with q = policy(x)::
     c(x_0) = h E (x_0 - D)^+ + p E (D - x_0)^+
     for each closed class:  d = c + P V - V,  V <- V + x d  until max d - min d <= 2 tol
                             m <- m + x (m P - m)            until |m P - m|_1 <= tol
+                            every 200th time: solve for the whole difference, by BiCGSTAB (van der Vorst 1992)
     return cost = sum over classes, weighted by the probability to end there
 
 Guarantee: min d <= cost <= max d in each closed class at any V, so the cost is certified; with x < 1, or
-where a state may follow itself, nothing is periodic. Classes of at most `DIRECT` states are solved by a
-sparse LU instead, and certified in the same way.
+where a state may follow itself, nothing is periodic. Classes of at most `DIRECT` states begin with V and m of
+a sparse LU, others with zeros and equal shares; what the Krylov method brings is taken if it is nearer.
 
 Deviations: none; this is the textbook's evaluation (Puterman 1994, sections 8.2 and A.4).
 """
@@ -40,6 +41,8 @@ DIRECT = 1500  # states up to which a class is solved by LU
 EDGES = 2**27  # transitions a chain may have
 FARTHEST = 10_000  # periods from the first state within which all others must be reached
 SWEEPS = 20_000
+PATIENCE = 200  # sweeps after which a Krylov method tries instead
+KRYLOV = 1000  # its largest number of steps
 LARGEST = 2**31  # a single order
 
 
@@ -379,34 +382,65 @@ def _solver(A: Any) -> Any:
 def _stationary(P: Any, c: Array, tol: float, shares: bool) -> tuple[Array, float, float, bool]:
     """Stationary distribution of one closed class, and bounds of its mean cost."""
     n = len(c)
+    V, m = np.zeros(n), np.full(n, 1 / n)
     if n <= DIRECT:
         # unknowns: the cost in place of V[0] = 0
         lu = _solver(sparse.hstack([np.ones((n, 1)), (sparse.eye_array(n) - P).tocsc()[:, 1:]]))
         V = lu.solve(c)
         V[0] = 0.0
         m = np.maximum(lu.solve(np.eye(1, n)[0], trans="T"), 0.0)
-        low, high = _bounds(c + P @ V - V, V)
-        return m / m.sum(), low, high, high - low <= 2 * tol
+        m /= m.sum()
     step = 1.0 if P.diagonal().any() else 0.9
-    V = np.zeros(n)
-    for _ in range(SWEEPS):
+
+    # cost
+    for k in range(1, SWEEPS + 1):
         d = c + P @ V - V
         low, high = _bounds(d, V)
         if high - low <= 2 * tol:
             break
-        V += step * d
+        V += d * step if k % PATIENCE else _poisson(P, d)
         V -= V[0]
-    m = np.full(n, 1 / n)
+    done = high - low <= 2 * tol
     if not shares:
-        return m, low, high, high - low <= 2 * tol
+        return m, low, high, done
+
+    # shares
     PT = P.T.tocsr()
-    for _ in range(SWEEPS):
+    for k in range(1, SWEEPS + 1):
         d = PT @ m - m
-        m += step * d
-        m /= m.sum()
         if np.abs(d).sum() <= tol:
             break
-    return m, low, high, high - low <= 2 * tol and bool(np.abs(d).sum() <= tol)
+        m += d * step if k % PATIENCE else _balance(PT, d)
+        m = np.maximum(m, 0.0)
+        m /= m.sum()
+    return m, low, high, done and bool(np.abs(d).sum() <= tol)
+
+
+def _poisson(P: Any, d: Array) -> Array:
+    """Solve ``v - P v + g = d``, v[0] = 0, for v as far as a Krylov method comes; g is the cost."""
+
+    def apply(v: Array) -> Array:
+        w = np.append(0.0, v[1:])
+        out: Array = w - P @ w + v[0]
+        return out
+
+    return np.append(0.0, _krylov(apply, d)[1:])
+
+
+def _balance(PT: Any, d: Array) -> Array:
+    """Solve ``m - m P = d`` for m of sum 0 as far as a Krylov method comes."""
+    return _krylov(lambda m: m - PT @ m + m.sum() / len(m), d)
+
+
+def _krylov(apply: Callable[[Array], Array], b: Array) -> Array:
+    """Solve ``apply(x) = b``, or return 0 if that fails: the sweeps go on from where they are."""
+    from scipy.sparse.linalg import LinearOperator, bicgstab
+
+    n = len(b)
+    x, _ = bicgstab(LinearOperator((n, n), apply, dtype=float), b, rtol=1e-12, maxiter=KRYLOV)
+    better = bool(np.abs(b - apply(x)).max() < np.abs(b).max())
+    step: Array = x if better else np.zeros(n)
+    return step
 
 
 def lindley_mean(p: Array, r: int) -> float:

@@ -120,6 +120,53 @@ def test_large_classes_are_swept_to_the_same_answer(L, monkeypatch):
     assert rough.status.endswith("raise tol")
 
 
+def test_a_store_that_is_empty_at_first_and_full_for_ever():
+    def policy(x):
+        return np.where(x[:, 0] < 300, 6, 0)
+
+    done = evaluate_store(policy, Poisson(5.0), lead_time=1, penalty=4.0)
+    P, c = naive_chain(policy, done.states, Poisson(5.0), 4.0)
+    assert done.cost == pytest.approx(naive_shares(P) @ c, abs=1e-8)
+    assert done.cost == pytest.approx(done.on_hand + 4.0 * done.short, abs=1e-9)
+    assert done.status == "converged"
+
+
+@pytest.mark.parametrize("direct", [0, 1500])
+def test_chains_that_mix_slowly_need_no_more_sweeps(direct, monkeypatch):
+    def policy(x):
+        return np.where(x.sum(axis=1) < 60, 3, 0)
+
+    monkeypatch.setattr(chain, "DIRECT", direct)
+    monkeypatch.setattr(chain, "SWEEPS", 2000)  # alone they would need far more
+    done = evaluate_store(policy, Poisson(3.0), lead_time=1, penalty=4.0)
+    P, c = naive_chain(policy, done.states, Poisson(3.0), 4.0)
+    m = naive_shares(P)
+    np.testing.assert_allclose(done.stationary, m, atol=1e-9)
+    assert done.cost == pytest.approx(m @ c, abs=1e-8)
+    assert done.status == "converged"
+    assert store_policy_cost(policy, Poisson(3.0), lead_time=1, penalty=4.0) == pytest.approx(
+        done.cost, abs=1e-9
+    )
+
+
+def naive_chain(policy, states, demand, penalty):
+    """Dense transition matrix and costs of a store with lead time 1."""
+    d, p = naive.laws(demand)
+    x, q, place = states[:, 0], policy(states), {x: i for i, x in enumerate(states[:, 0].tolist())}
+    P = np.zeros((len(x), len(x)))
+    for i in range(len(x)):
+        for k, w in zip(d, p, strict=True):
+            P[i, place[int(max(x[i] - k, 0) + q[i])]] += w
+    left, short = np.maximum(x[:, None] - d, 0), np.maximum(d - x[:, None], 0)
+    return P, (left + penalty * short) @ p
+
+
+def naive_shares(P):
+    """Stationary distribution by least squares."""
+    n = len(P)
+    return np.linalg.lstsq(np.vstack([P.T - np.eye(n), np.ones(n)]), np.eye(n + 1)[-1])[0]
+
+
 def test_a_simulation_agrees():
     rng = np.random.default_rng(0)
     policy, penalty, L = CappedBaseStock(9, 4), 4.0, 2
