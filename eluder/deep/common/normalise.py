@@ -51,19 +51,22 @@ class RunningNorm:
         device: str | torch.device = "cpu",
     ) -> None:
         self.clip, self.eps = clip, eps
-        self.count = torch.zeros((), dtype=torch.float64, device=device)
         self.mean = torch.zeros(N, *shape, dtype=torch.float64, device=device)
+        self.count = torch.zeros((N, *(1 for _ in shape)), dtype=torch.float64, device=device)
         self.squares = torch.zeros_like(self.mean)  # sum of squared distances to the mean
 
-    def update(self, x: Tensor) -> None:
-        """Take in a batch, shape (N, B, ...), in place."""
+    def update(self, x: Tensor, weight: Tensor | None = None) -> None:
+        """Take in a batch, shape (N, B, ...), in place; where `weight` (N, B) is 0 it counts for nothing."""
         x = x.double()
-        B = x.shape[1]
-        mean = x.mean(dim=1)
-        squares = (x - mean[:, None]).square().sum(dim=1)
+        w = x.new_ones(x.shape[:2]) if weight is None else weight.double()
+        w = w.view(*w.shape, *(1 for _ in x.shape[2:]))
+        B = w.sum(dim=1)
+        mean = (w * x).sum(dim=1) / B.clamp_min(1.0)
+        squares = (w * (x - mean[:, None]).square()).sum(dim=1)
         delta, total = mean - self.mean, self.count + B
-        self.mean += delta * (B / total)
-        self.squares += squares + delta.square() * (self.count * B / total)
+        share = B / total.clamp_min(1.0)
+        self.mean += delta * share
+        self.squares += squares + delta.square() * (self.count * share)
         self.count.copy_(total)
 
     @property

@@ -57,6 +57,7 @@ from eluder.deep.common.seedwise import SeedAdam, clip_by_norm
 from eluder.deep.common.training import Schedule
 from eluder.deep.online._pmoe import chosen, draw_expert
 from eluder.deep.online._ppo import (
+    as_rows,
     clipped_loss,
     divergence,
     evaluate_rollout,
@@ -229,7 +230,6 @@ def make_update(
     """
     adam = SeedAdam(parameters, config.adam_eps)
     K, seeds = config.num_experts, torch.arange(len(keys), device=keys.device)[:, None]
-    active = torch.ones(len(keys), dtype=torch.bool, device=keys.device)
 
     def losses(batch: Data, noise: Tensor) -> dict[str, Tensor]:
         obs, action, weight = batch.obs, batch.action, batch.weight
@@ -257,7 +257,7 @@ def make_update(
             found = losses(batch, noise)
             sum(x.sum() for name, x in found.items() if name != "divergence").backward()
             found["grad_norm"] = clip_by_norm(parameters, config.max_grad_norm)
-            adam.step(lr, active)
+            adam.step(lr, batch.weight.sum(dim=1) > 0)
             for name, x in found.items():
                 metrics[name] = metrics.get(name, 0.0) + x.detach() / len(minibatches)
         return metrics | {"lr": torch.full((len(keys),), lr, device=keys.device)}
@@ -355,7 +355,7 @@ def pmoe_ppo(
                 lr = step_size(config, t + E - T * E, run.steps)
                 run.metrics = update(data, order, lr, k * minibatches)
                 if config.normalise_obs:
-                    norm.update(torch.from_numpy(rollout.obs).to(device).flatten(1, 2))
+                    norm.update(as_rows(rollout.obs, device), data.weight)
 
             run.after(t, act)
         statistics = {"mean": norm.mean, "var": norm.var}

@@ -279,7 +279,7 @@ def make_act(parameters: Parameters, norm: RunningNorm, config: PPOConfig) -> Ca
         out = np.empty((N, B, 1 if discrete else A), np.float32)
         given = none if noise is None else noise.numpy()
         act_rows(
-            flat, at, net, obs.contiguous().numpy(), mean, squares, float(count), norm.clip,
+            flat, at, net, obs.contiguous().numpy(), mean, squares, count, norm.clip,
             given, noise is None, discrete, memory[B], out,
         )  # fmt: skip
         action = torch.from_numpy(out)
@@ -315,6 +315,12 @@ def _place(parameters: Parameters, name: str) -> tuple[int, int]:
 # --- learning ---
 
 
+def as_rows(x: np.ndarray, device: torch.device | str) -> Tensor:
+    """Return an array of a rollout, (N, T, E) or (N, T, E, A), as rows (N, T E, A) on a device."""
+    N, T, E = x.shape[:3]
+    return torch.from_numpy(x).to(device).view(N, T * E, -1)
+
+
 def evaluate_rollout(
     parameters: Parameters,
     config: Any,
@@ -325,18 +331,14 @@ def evaluate_rollout(
 ) -> Data:
     """Return the rollout as rows (N, M) on the device, with advantages and targets; `scale` takes it in."""
     terms = policy_terms if terms is None else terms
-    N, device, flat = rollout.N, parameters.flat.device, (rollout.N, -1)
-
-    def rows(x: np.ndarray) -> Tensor:
-        return torch.from_numpy(x).to(device).view(N, rollout.T * rollout.E, -1)
-
+    device, flat = parameters.flat.device, (rollout.N, -1)
     with torch.no_grad():
-        obs, action = norm(rows(rollout.obs)), rows(rollout.action).float()
+        obs, action = norm(as_rows(rollout.obs, device)), as_rows(rollout.action, device).float()
         value, log_prob = values(parameters, config, obs), terms(parameters, config, obs, action)[0]
-        after = values(parameters, config, norm(rows(rollout.next_obs)))
+        after = values(parameters, config, norm(as_rows(rollout.next_obs, device)))
     reward = rollout.reward
     if config.normalise_reward:
-        reward = scaled_rewards(scale, reward, rollout.ended)
+        reward = scaled_rewards(scale, rollout)
     v, v_next = (x.cpu().numpy().reshape(reward.shape) for x in (value, after))
     discount = config.gamma * ~rollout.terminated
     advantage = gae(reward, v, v_next, discount, config.gamma * config.lam * ~rollout.ended)
@@ -345,15 +347,16 @@ def evaluate_rollout(
     return Data(obs, action, log_prob, given, target, value, weight)
 
 
-def scaled_rewards(scale: RewardScale, reward: np.ndarray, ended: np.ndarray) -> np.ndarray:
+def scaled_rewards(scale: RewardScale, rollout: Rollout) -> np.ndarray:
     """Take the rewards of a rollout into the statistics; return them scaled."""
-    device = scale.total.device
+    device, flat = scale.total.device, (rollout.N, -1)
     total = scale.total.cpu().numpy()
-    sums = discounted_sums(reward, ended, total, scale.gamma)
+    sums = discounted_sums(rollout.reward, rollout.ended, total, scale.gamma)
     scale.total.copy_(torch.from_numpy(total))
-    scale.norm.update(torch.from_numpy(sums.reshape(len(sums), -1)).to(device))
+    seen, weight = (torch.from_numpy(x.reshape(flat)).to(device) for x in (sums, rollout.valid))
+    scale.norm.update(seen, weight)
     std = (scale.norm.var + scale.norm.eps).sqrt().cpu().numpy()[:, None, None]
-    scaled: np.ndarray = np.clip(reward / std, -scale.clip, scale.clip).astype(np.float32)
+    scaled: np.ndarray = np.clip(rollout.reward / std, -scale.clip, scale.clip).astype(np.float32)
     return scaled
 
 
@@ -403,7 +406,7 @@ def by_autograd(config: PPOConfig, parameters: Parameters, adam: SeedAdam) -> Mi
             kl = divergence(log_ratio, w)
             clipped = weighted_mean(((log_ratio.exp() - 1.0).abs() > config.clip).float(), w)
         loss = (policy + config.value_coef * error - bonus).sum()
-        return loss, [policy, error, entropy.mean(dim=-1), kl, clipped]
+        return loss, [policy, error, weighted_mean(entropy, w), kl, clipped]
 
     def minibatches(data: Data, order: Tensor, lr: float) -> tuple[Tensor, Tensor]:
         N, device = len(order), parameters.flat.device
@@ -421,9 +424,10 @@ def by_autograd(config: PPOConfig, parameters: Parameters, adam: SeedAdam) -> Mi
                     active = active & ~(terms[3] > config.max_kl)
                 loss.backward()
                 norm = clip_by_norm(parameters, config.max_grad_norm)
-                adam.step(lr, active)
+                goes = active & (batch.weight.sum(dim=1) > 0)
+                adam.step(lr, goes)
                 now = torch.stack([x.detach() for x in (*terms, norm)], dim=1)
-                sums, taken = sums + torch.where(active[:, None], now, 0.0), taken + active
+                sums, taken = sums + torch.where(goes[:, None], now, 0.0), taken + goes
         return sums, taken
 
     return minibatches
@@ -554,7 +558,7 @@ def ppo(
                 )
                 run.metrics = update(data, order, step_size(config, t + E - T * E, run.steps))
                 if config.normalise_obs:
-                    norm.update(torch.from_numpy(rollout.obs).to(device).flatten(1, 2))
+                    norm.update(as_rows(rollout.obs, device), data.weight)
                 noise = draw_noise(parameters, run.keys, k + 1, T, E)
 
             run.after(t, act)

@@ -63,7 +63,7 @@ def act_rows(
     obs: Array,
     mean: Array,
     squares: Array,
-    count: float,
+    count: Array,
     clip: float,
     noise: Array,
     mode: bool,
@@ -78,7 +78,7 @@ def act_rows(
     for n in range(N):
         x = rows_of(memory, net, 0, E)
         for j in range(D):
-            var = squares[n, j] / count if count > 0 else 1.0
+            var = squares[n, j] / count[n, 0] if count[n, 0] > 0 else 1.0
             scale = 1.0 / math.sqrt(var + 1e-8)
             for e in range(E):
                 x[e, j] = min(max((obs[n, e, j] - mean[n, j]) * scale, -clip), clip)
@@ -105,8 +105,10 @@ def act_rows(
 
 
 @kernel
-def _log_prob(rules: Rules, y: Array, log_std: Array, action: Array, out: Array) -> float:
-    """Fill `out` with log-densities of the actions; discrete: y becomes ln p. Return the sum of entropies."""
+def _log_prob(
+    rules: Rules, y: Array, log_std: Array, action: Array, weight: Array, total: float, out: Array
+) -> float:
+    """Fill `out` with log-densities of the actions; discrete: y becomes ln p. Return the mean entropy."""
     b, A = y.shape
     entropy: float = 0.0
     if rules.discrete:
@@ -114,7 +116,7 @@ def _log_prob(rules: Rules, y: Array, log_std: Array, action: Array, out: Array)
         for k in range(b):
             out[k] = y[k, int(action[k, 0])]
             for j in range(A):
-                entropy -= math.exp(y[k, j]) * float(y[k, j])
+                entropy -= weight[k] / total * math.exp(y[k, j]) * y[k, j]
         return entropy
     for k in range(b):
         total = 0.0
@@ -124,7 +126,7 @@ def _log_prob(rules: Rules, y: Array, log_std: Array, action: Array, out: Array)
         out[k] = total
     for a in range(A):
         entropy += float(log_std[a]) + LOG_ROOT + 0.5
-    return float(entropy * b)
+    return entropy
 
 
 @kernel
@@ -296,14 +298,16 @@ def learn_epochs(
                 action, w = chosen[:b], columns[4, :b]
                 _gather(data, n, rows, rows_of(h, actor, 0, b), action, columns)
                 c[0, : b * actor.sizes[0]] = h[0, : b * actor.sizes[0]]
-                total = max(w.sum(), np.float32(1.0))
+                total = w.sum()
+                if total == 0.0:
+                    continue
                 part[:] = 0.0
 
                 # policy
                 forward(flat, actor, n, h, b)
                 y = rows_of(h, actor, L, b)
                 ratio = columns[5, :b]
-                entropy = _log_prob(rules, y, spread, action, ratio)
+                part[2] = _log_prob(rules, y, spread, action, w, total, ratio)
                 for k in range(b):
                     ratio[k] -= columns[0, k]
                     part[3] += w[k] / total * (math.exp(ratio[k]) - 1.0 - ratio[k])
@@ -322,7 +326,6 @@ def learn_epochs(
 
                 # step
                 count[n] += 1.0
-                part[2] = entropy / b
                 part[5] = _step(flat, grad, m, v, blocks, n, rules, lr, count[n])
                 sums[n] += part
                 taken[n] += 1.0

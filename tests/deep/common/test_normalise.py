@@ -19,6 +19,22 @@ def test_batches_give_the_statistics_of_everything():
     np.testing.assert_allclose(y, (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-8))
 
 
+def test_entries_of_weight_0_count_for_nothing():
+    """Each seed has as many as it has, none at all too; and what is left out may be anything finite."""
+    rng = np.random.default_rng(2)
+    x, keep = rng.normal(3.0, 2.0, (3, 40, 2)), rng.random((3, 40)) < [[0.3], [0.8], [0.0]]
+    norm = RunningNorm(3, (2,))
+    x[~keep] = 1e6
+    for part in (slice(0, 9), slice(9, 10), slice(10, 40)):
+        norm.update(torch.tensor(x[:, part]), torch.tensor(keep[:, part]))
+    assert norm.count[:, 0].tolist() == keep.sum(axis=1).tolist()
+    for n in range(2):
+        np.testing.assert_allclose(norm.mean[n], x[n, keep[n]].mean(axis=0), rtol=1e-12)
+        np.testing.assert_allclose(norm.var[n], x[n, keep[n]].var(axis=0), rtol=1e-9)
+    assert norm.mean[2].tolist() == [0.0, 0.0]
+    assert norm.var[2].tolist() == [1.0, 1.0]
+
+
 def test_reading_does_not_write():
     norm = RunningNorm(1, (1,))
     norm.update(torch.tensor([[[1.0], [2.0]]]))

@@ -172,6 +172,25 @@ def test_one_update_against_the_equations():
     assert total.sum().item() == pytest.approx(loss.item(), rel=1e-4)
 
 
+def test_a_minibatch_of_resets_is_no_step():
+    """The moments of Adam would carry the parameters on; those of the other seed go on."""
+    config = replace(CONFIG, batch_size=M // 2)
+    parameters, keys = filled(config)
+    data = rollout_rows(parameters, config)
+    data.weight[1, M // 2 :] = 0.0
+    update, adam = make_update(config, parameters, keys)
+    first, both = torch.arange(M // 2).expand(2, 1, -1), torch.arange(M).expand(2, 1, -1)
+    update(data, first, 0.01, 0)
+    alone, _ = filled(config)
+    reference, _ = make_update(config, alone, keys)
+    for order, u in ((first, 0), (first, 1)):
+        reference(data, order, 0.01, u)
+    update(data, both, 0.01, 1)
+    assert adam.count.tolist() == [3.0, 2.0]
+    for name, x in parameters.tensors.items():
+        torch.testing.assert_close(x[1], alone[name][1], msg=name)
+
+
 def test_the_deterministic_action_is_the_mean_of_the_likeliest_expert():
     parameters, _ = filled(CONFIG)
     act = make_act(parameters, RunningNorm(2, (D,)), CONFIG)
