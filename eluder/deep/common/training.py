@@ -25,6 +25,7 @@ from eluder.core import checks
 from eluder.core.types import Array
 from eluder.deep.common.checkpoint import checkpoints, load_checkpoint, save_checkpoint
 from eluder.deep.common.log import Log
+from eluder.deep.common.networks import Parameters
 from eluder.deep.common.random import seed_keys
 
 __all__ = ["Schedule", "Stateful", "Training", "part", "read_run"]
@@ -287,6 +288,30 @@ class Training:
             self.log.metrics(now, self.metrics)
         evaluate = last or _crossed(t, now, due.evaluate_every)
         return evaluate, self.out is not None and (last or _crossed(t, now, due.save_every))
+
+    def finite(self, parameters: Parameters) -> list[bool]:
+        """Say of each seed whether its parameters are finite."""
+        rows = [x.detach().flatten(1).isfinite().all(dim=1) for x in parameters.tensors.values()]
+        fine: list[bool] = torch.stack(rows).all(dim=0).tolist()
+        return fine
+
+    def warn_if_diverged(self, parameters: Parameters) -> None:
+        """Warn of seeds whose parameters are not finite; to be called when a run ends.
+
+        Parameters
+        ----------
+        parameters : Parameters
+            What was trained, or its average.
+
+        Warns
+        -----
+        RuntimeWarning
+            If there are such seeds: their results mean nothing, those of the others are as they would be.
+        """
+        lost = [seed for seed, fine in zip(self.seeds, self.finite(parameters), strict=True) if not fine]
+        if lost:
+            text = f"training of seeds {lost} diverged: their parameters are not finite; try a smaller lr"
+            warnings.warn(text, RuntimeWarning, stacklevel=3)
 
     def save(self, now: int) -> None:
         """Write a checkpoint of step `now`."""

@@ -216,11 +216,13 @@ def pathwise(
             average.track(parameters, max(config.average, 1.0 / (u + 1)))
             evaluate, save = run.due(u)
             if evaluate:
-                returns, length = evaluated(fishery, act, run.N, config.samples)
+                finite = run.finite(average)
+                returns, length = evaluated(fishery, act, finite, config.samples)
                 run.evaluations.append((u + 1, returns))
                 run.log.evaluation(u + 1, returns, length)
             if save:
                 run.save(u + 1)
+        run.warn_if_diverged(average)
         return TrainResult(
             seeds=np.array(run.seeds),
             steps=np.array([u for u, _ in run.evaluations], np.int64),
@@ -249,12 +251,18 @@ def _fractions(policy: FisheryPolicy, average: Parameters, simulator: Simulator,
 
 
 def evaluated(
-    fishery: Fishery, act: Callable[[Array], Array], N: int, samples: int
+    fishery: Fishery, act: Callable[[Array], Array], finite: Sequence[bool], samples: int
 ) -> tuple[Array, np.ndarray]:
-    """Return returns and lengths of simulated episodes, (N, samples); all seeds have the same noise."""
-    noise = draw_noise(fishery, samples, rng=np.random.default_rng(EVALUATE))
-    runs = [simulate(fishery, _rule(act, N, n), noise=noise) for n in range(N)]
-    return np.stack([r.returns for r in runs]), np.stack([r.length for r in runs])
+    """Return returns and lengths of simulated episodes, (N, samples); all seeds have the same noise.
+
+    A seed whose parameters are not finite plays nothing: its returns are NaN, its lengths 0.
+    """
+    noise, N = draw_noise(fishery, samples, rng=np.random.default_rng(EVALUATE)), len(finite)
+    returns, length = np.full((N, samples), np.nan), np.zeros((N, samples), np.int64)
+    for n in np.flatnonzero(finite):
+        run = simulate(fishery, _rule(act, N, int(n)), noise=noise)
+        returns[n], length[n] = run.returns, run.length
+    return returns, length
 
 
 def _rule(act: Callable[[Array], Array], N: int, n: int) -> Callable[[Array, int], Array]:

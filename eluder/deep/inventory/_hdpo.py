@@ -297,7 +297,9 @@ def hdpo(
     with Training(about, steps, seeds, device, out, resume, schedule) as run:
         problem = Problem(setting, run.device)
         parameters = policy.init(problem, run.keys)
+        ask(policy, parameters.tensors, problem)
         average, paths = parameters.like(), Paths(config, problem, run.keys)
+        judge = Judge(config, policy, average, problem)
         update, adam = make_update(config, policy, problem, parameters)
         learn = repeated(lambda u, n: update(paths, n), run.device)
         run.keep(parameters=parameters, average=average, adam=adam, paths=paths)
@@ -308,11 +310,11 @@ def hdpo(
             average.track(parameters, max(config.average, 1.0 / (u + 1)))
             evaluate, save = run.due(u)
             if evaluate:
-                keep_evaluation(run, u + 1, evaluation(config, policy, average, problem))
+                keep_evaluation(run, u + 1, judge())
             if save:
                 run.save(u + 1)
-        judge_end(run, lambda: evaluation(config, policy, average, problem))
-        return _result(run, policy, problem, average)
+        judge_end(run, judge)
+        return _result(run, judge)
 
 
 def check_paths(setting: Setting, periods: int, eval_periods: int = 1) -> None:
@@ -343,19 +345,49 @@ def description(agent: str, setting: Setting, policy: Policy, config: HDPOConfig
     return {"agent": agent, "env": identity(setting), "setting": recipe(setting), "config": settings}
 
 
-def evaluation(config: HDPOConfig, policy: Policy, average: Parameters, problem: Problem) -> Array:
-    """Return the cost of each seed's policy, shape (N, 1): exact if possible, else by simulation.
+def ask(
+    policy: Policy,
+    parameters: Mapping[str, Tensor],
+    problem: Problem,
+    seen: Seen | None = None,
+    where: str | None = None,
+) -> None:
+    """Ask for orders, of empty inventories by default, so that a policy that does not fit is refused."""
+    s, where = problem.simulator, where or f"setting {problem.setting.name}"
+    N = len(next(iter(parameters.values())))
+    seen = Seen(problem.mean.new_zeros(N, 1, s.M, s.L)) if seen is None else seen
+    try:
+        with torch.no_grad():
+            shape = policy.orders(parameters, problem, seen).shape
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(f"policy cannot order in {where}: {error}") from None
+    wanted = (*seen.inventory.shape[:2], s.E)
+    if shape != wanted:
+        raise ValueError(f"policy must give {where} orders {wanted}, got {tuple(shape)}")
 
-    A policy that orders without bound is simulated too.
-    """
-    exact = bounded_offsets(policy, average.tensors, problem) or [None] * average.N
-    rest = [n for n, best in enumerate(exact) if best is None]
-    cost = np.array([[np.nan if best is None else best[1].cost] for best in exact])
-    if rest:
-        sizes = {"samples": config.samples, "periods": config.eval_periods, "warm_up": config.eval_warm_up}
-        some = {k: x[rest] for k, x in average.tensors.items()}
-        cost[rest, 0] = [c.cost for c in simulated_cost(policy, some, problem, **sizes)]
-    return cost
+
+class Judge:
+    """What the policies of a run cost; `offset` (N, 1, 1) is what is best added to their orders."""
+
+    def __init__(self, config: HDPOConfig, policy: Policy, average: Parameters, problem: Problem) -> None:
+        self.config, self.policy, self.average, self.problem = config, policy, average, problem
+        self.offset: Array | None = None
+
+    def __call__(self) -> Array:
+        """Return the cost of each seed's policy, shape (N, 1): exact if possible, else by simulation.
+
+        A policy that orders without bound is simulated too.
+        """
+        c, average = self.config, self.average
+        exact = bounded_offsets(self.policy, average.tensors, self.problem) or [None] * average.N
+        self.offset = np.reshape([0.0 if best is None else best[0] for best in exact], (-1, 1, 1))
+        rest = [n for n, best in enumerate(exact) if best is None]
+        cost = np.array([[np.nan if best is None else best[1].cost] for best in exact])
+        if rest:
+            sizes = {"samples": c.samples, "periods": c.eval_periods, "warm_up": c.eval_warm_up}
+            some = {k: x[rest] for k, x in average.tensors.items()}
+            cost[rest, 0] = [x.cost for x in simulated_cost(self.policy, some, self.problem, **sizes)]
+        return cost
 
 
 def keep_evaluation(run: Training, now: int, cost: Array) -> None:
@@ -424,10 +456,14 @@ def recipe(setting: Setting) -> dict[str, Any] | None:
     return plain if same else None
 
 
-def _result(run: Training, policy: Policy, problem: Problem, average: Parameters) -> TrainResult:
+def _result(run: Training, judge: Judge) -> TrainResult:
     """Return what the run leads to."""
-    exact = bounded_offsets(policy, average.tensors, problem) or [None] * run.N
-    offset = np.reshape([0.0 if best is None else best[0] for best in exact], (-1, 1, 1))
+    policy, problem, average = judge.policy, judge.problem, judge.average
+    if judge.offset is None:  # a finished run was asked for again
+        judge()
+    assert judge.offset is not None
+    offset = judge.offset
+    run.warn_if_diverged(average)
 
     def order(inventory: Array) -> Array:
         with torch.no_grad():

@@ -42,7 +42,15 @@ from eluder.deep.common.seedwise import clip_by_norm
 from eluder.deep.common.training import Schedule, Training
 from eluder.deep.inventory._data_driven import DataDrivenPolicy, calendar_features
 from eluder.deep.inventory._evaluate import PolicyCost
-from eluder.deep.inventory._hdpo import HDPOConfig, digest, identity, judge_end, keep_evaluation, step_size
+from eluder.deep.inventory._hdpo import (
+    HDPOConfig,
+    ask,
+    digest,
+    identity,
+    judge_end,
+    keep_evaluation,
+    step_size,
+)
 from eluder.deep.inventory._policies import Policy
 from eluder.deep.inventory._problem import Problem, Seen
 from eluder.envs.inventory import SalesSplit, Setting
@@ -108,14 +116,13 @@ class Traces:
         """Ask for the orders of the first week, so that a policy that does not fit is refused at once."""
         s, N, B = problem.simulator, len(next(iter(parameters.values()))), self.demand.shape[1]
         past = self.history.transpose(0, 1).expand(N, -1, -1, -1)
-        seen = Seen(past.new_zeros(N, B, s.M, s.L), past, self.calendar[0])
-        try:
-            with torch.no_grad():
-                shape = policy.orders(parameters, problem, seen).shape
-        except (RuntimeError, ValueError) as error:
-            raise ValueError(f"policy cannot order in {self.name}: {error}") from None
-        if shape != (N, B, s.E):
-            raise ValueError(f"policy must give {self.name} orders {(N, B, s.E)}, got {tuple(shape)}")
+        ask(
+            policy,
+            parameters,
+            problem,
+            Seen(past.new_zeros(N, B, s.M, s.L), past, self.calendar[0]),
+            self.name,
+        )
 
 
 def taken(problem: Problem, rows: Tensor) -> Problem:
@@ -363,6 +370,7 @@ def hdpo_on_data(
                 run.save(u + 1)
         judge_end(run, cost_on_dev)
         best.offer(average, run.evaluations[-1][1])  # not saved: a run that is made longer does not stop here
+        run.warn_if_diverged(average)
         return _result(run, policy, problem, best.parameters)
 
 

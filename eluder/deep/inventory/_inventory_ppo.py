@@ -40,10 +40,11 @@ from eluder.deep.common.seedwise import clip_by_norm
 from eluder.deep.common.training import Schedule, Training
 from eluder.deep.inventory._hdpo import (
     HDPOConfig,
+    Judge,
     Paths,
     _result,
+    ask,
     description,
-    evaluation,
     judge_end,
     keep_evaluation,
     step_size,
@@ -296,9 +297,10 @@ def inventory_ppo(
     with Training(about, steps, seeds, device, out, resume, schedule) as run:
         problem = Problem(setting, run.device)
         actor = noisy(policy, problem, run.keys, config.sigma)
+        ask(policy, actor.tensors, problem)
         critic = init_value(config, problem, run.keys)
         average, paths = actor.like(), Paths(config, problem, run.keys)
-        mean = Average(run.N, run.device)
+        mean, judge = Average(run.N, run.device), Judge(config, policy, average, problem)
         update, optimisers = make_update(config, policy, problem, (actor, critic), steps)
         run.keep(actor=actor, critic=critic, average=average, paths=paths, mean=mean, **optimisers)
 
@@ -307,8 +309,8 @@ def inventory_ppo(
             average.track(actor, max(config.average, 1.0 / (u + 1)))
             evaluate, save = run.due(u)
             if evaluate:
-                keep_evaluation(run, u + 1, evaluation(config, policy, average, problem))
+                keep_evaluation(run, u + 1, judge())
             if save:
                 run.save(u + 1)
-        judge_end(run, lambda: evaluation(config, policy, average, problem))
-        return _result(run, policy, problem, average)
+        judge_end(run, judge)
+        return _result(run, judge)

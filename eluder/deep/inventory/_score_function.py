@@ -47,11 +47,12 @@ from eluder.deep.common.seedwise import clip_by_norm
 from eluder.deep.common.training import Schedule, Training
 from eluder.deep.inventory._hdpo import (
     HDPOConfig,
+    Judge,
     Paths,
     _result,
+    ask,
     check_paths,
     description,
-    evaluation,
     judge_end,
     keep_evaluation,
     step_size,
@@ -284,8 +285,10 @@ def reinforce(
     with Training(about, steps, seeds, device, out, resume, schedule) as run:
         problem = Problem(setting, run.device)
         parameters = noisy(policy, problem, run.keys, config.sigma)
+        ask(policy, parameters.tensors, problem)
         groups = replace(config, batch_size=config.batch_size // config.copies, copies=1)
         average, paths = parameters.like(), Paths(groups, problem, run.keys)
+        judge = Judge(config, policy, average, problem)
         update, adam = make_update(config, policy, problem, parameters, steps)
         run.keep(parameters=parameters, average=average, adam=adam, paths=paths)
 
@@ -294,11 +297,11 @@ def reinforce(
             average.track(parameters, max(config.average, 1.0 / (u + 1)))
             evaluate, save = run.due(u)
             if evaluate:
-                keep_evaluation(run, u + 1, evaluation(config, policy, average, problem))
+                keep_evaluation(run, u + 1, judge())
             if save:
                 run.save(u + 1)
-        judge_end(run, lambda: evaluation(config, policy, average, problem))
-        return _result(run, policy, problem, average)
+        judge_end(run, judge)
+        return _result(run, judge)
 
 
 class GradientNoise(NamedTuple):

@@ -36,7 +36,7 @@ from eluder.deep.inventory import (
 )
 from eluder.deep.inventory import _evaluate as evaluate
 from eluder.deep.inventory._evaluate import OFFSETS, _levels, bounded_offsets, growing, optimal_levels
-from eluder.deep.inventory._hdpo import Paths, evaluation, identity, make_update, path_cost, recipe, step_size
+from eluder.deep.inventory._hdpo import Judge, Paths, identity, make_update, path_cost, recipe, step_size
 from eluder.envs.inventory import (
     BaseStock,
     Categorical,
@@ -625,7 +625,7 @@ def test_what_orders_for_ever_is_found_early_and_each_seed_is_judged_alone(monke
     for n in (0, 1):
         alone = {k: x[n : n + 1] for k, x in start.items()}
         assert bounded_offsets(Told(), alone, problem) == [found[n]]
-    cost = evaluation(SMALL, Told(), Told().init(problem, seed_keys([0, 1, 2])), problem)
+    cost = Judge(SMALL, Told(), Told().init(problem, seed_keys([0, 1, 2])), problem)()
     assert cost[:2, 0].tolist() == [found[0][1].cost, found[1][1].cost]
     assert np.isnan(cost[2, 0])
     with pytest.raises(ValueError, match="policy of seed number 2 orders without bound: stock still grows"):
