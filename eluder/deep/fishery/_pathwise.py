@@ -182,6 +182,11 @@ def pathwise(
     ValueError
         If an argument is out of range, the fishery has no noise, or `out` holds another run.
 
+    Warns
+    -----
+    RuntimeWarning
+        If the parameters of some seeds are no longer finite at the end; the others are not touched by it.
+
     Notes
     -----
     An update costs ``batch_size * T`` passes through the policy and back; memory is that of their

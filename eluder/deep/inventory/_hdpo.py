@@ -276,6 +276,11 @@ def hdpo(
         If an argument is out of range, the setting has no law of demand or its optimum cannot be computed, or
         `out` holds another run. All is checked before training.
 
+    Warns
+    -----
+    RuntimeWarning
+        If the parameters of some seeds are no longer finite at the end; the others are not touched by it.
+
     Notes
     -----
     An update costs ``batch_size * periods`` passes through the policy and back; memory is that of their

@@ -320,6 +320,11 @@ def hdpo_on_data(
         If an argument is out of range, shapes do not fit, the policy sees more weeks than there are before
         a split, the setting has no recorded demand, or `out` holds another run.
 
+    Warns
+    -----
+    RuntimeWarning
+        If the parameters of some seeds are no longer finite at the end; the others are not touched by it.
+
     Notes
     -----
     An update costs ``batch_size * T`` passes through the policy and back, T the weeks of `train`; memory is

@@ -275,6 +275,11 @@ def inventory_ppo(
     ValueError
         If an argument is out of range, the setting has no law of demand, or `out` holds another run.
 
+    Warns
+    -----
+    RuntimeWarning
+        If the parameters of some seeds are no longer finite at the end; the others are not touched by it.
+
     Notes
     -----
     An update costs ``batch_size * periods`` passes through the policy to play, and `epochs` times as many

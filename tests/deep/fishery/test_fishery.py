@@ -303,3 +303,20 @@ def test_bad_input_of_a_trained_policy():
         result.policy(np.array([[[0.5, 0.0], [0.5, 1.0]]]))
     with pytest.raises(ValueError, match="n must be"):
         learned_rule(result, 1)
+
+
+def test_seeds_that_diverge_are_named_and_the_others_are_simulated(monkeypatch):
+    init = FisheryPolicy.init
+
+    def doomed(policy, simulator, keys):
+        parameters = init(policy, simulator, keys)
+        with torch.no_grad():
+            parameters["w0"][keys == seed_keys([5])] = torch.nan
+        return parameters
+
+    monkeypatch.setattr(FisheryPolicy, "init", doomed)
+    with pytest.warns(RuntimeWarning, match=r"training of seeds \[5\] diverged"):
+        result = pathwise(fishery(3, T=6), 2, config=SHORT, seeds=(4, 5, 6))
+    alone = pathwise(fishery(3, T=6), 2, config=SHORT, seeds=(6,))
+    assert np.isfinite(result.returns).all(axis=(0, 2)).tolist() == [True, False, True]
+    np.testing.assert_allclose(result.returns[:, 2], alone.returns[:, 0], rtol=1e-5)

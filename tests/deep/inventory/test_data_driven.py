@@ -424,6 +424,15 @@ def test_the_best_of_each_seed_is_kept():
     assert best.cost.tolist() == [4.0, 3.0]
 
 
+def test_seeds_that_diverge_are_named(record):
+    it, split = setting("favorita", sales=record.sales), short(record)
+    with pytest.warns(RuntimeWarning, match=r"training of seeds \[0, 1\] diverged"):
+        hdpo_on_data(
+            it, split, split, 3, policy=DataDrivenPolicy(8, (4,)), config=DataConfig(lr=1e38), seeds=(0, 1),
+            schedule=NONE,
+        )  # fmt: skip
+
+
 class Wrong:
     """A policy whose orders are changed."""
 

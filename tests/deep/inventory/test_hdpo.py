@@ -17,6 +17,7 @@ from eluder.deep.common.networks import Parameters, mlp
 from eluder.deep.common.random import seed_keys
 from eluder.deep.common.training import Schedule
 from eluder.deep.inventory import (
+    DataDrivenPolicy,
     HDPOConfig,
     LevelPolicy,
     MLPPolicy,
@@ -35,6 +36,7 @@ from eluder.deep.inventory import (
     simulated_cost,
 )
 from eluder.deep.inventory import _evaluate as evaluate
+from eluder.deep.inventory import _hdpo as training
 from eluder.deep.inventory._evaluate import OFFSETS, _levels, bounded_offsets, growing, optimal_levels
 from eluder.deep.inventory._hdpo import Judge, Paths, identity, make_update, path_cost, recipe, step_size
 from eluder.envs.inventory import (
@@ -632,6 +634,54 @@ def test_what_orders_for_ever_is_found_early_and_each_seed_is_judged_alone(monke
         exact_cost(Told(), start, problem)
     with pytest.raises(ValueError, match="policy of seed number 2 orders without bound"):
         best_offsets(Told(), start, problem)
+
+
+class Doomed(LevelPolicy):
+    """A policy that is no number for seed 5."""
+
+    def init(self, problem, keys):
+        parameters = super().init(problem, keys)
+        with torch.no_grad():
+            parameters["w0"][keys == seed_keys([5])] = torch.nan
+        return parameters
+
+
+@pytest.mark.parametrize("trainer", [hdpo, reinforce, inventory_ppo])
+def test_seeds_that_diverge_are_named_and_the_others_learn(trainer):
+    made = inspect.signature(trainer).parameters["config"].default
+    config = replace(made, batch_size=16, periods=4, samples=8, eval_periods=8, eval_warm_up=2)
+    serial, policy = setting("serial"), Doomed(hidden=(4,))
+    for given in (LOST, serial):
+        with pytest.warns(
+            RuntimeWarning, match=r"training of seeds \[5\] diverged: their parameters are not fin"
+        ):
+            result = trainer(given, 2, policy=policy, config=config, seeds=(4, 5, 6))
+        alone = trainer(given, 2, policy=policy, config=config, seeds=(6,))  # and no warning
+        assert np.isfinite(result.returns[-1, :, 0]).tolist() == [True, False, True]
+        assert np.isfinite(result.gap).tolist() == [True, False, True]
+        np.testing.assert_allclose(result.returns[:, 2], alone.returns[:, 0], rtol=1e-5)
+        for name, x in alone.parameters.items():
+            np.testing.assert_allclose(result.parameters[name][2], x[0], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("trainer", [hdpo, reinforce, inventory_ppo])
+def test_policies_that_do_not_fit_are_refused_before_anything_is_written(trainer, tmp_path):
+    with pytest.raises(
+        ValueError, match=r"policy cannot order in setting lost_sales: seen has no past or cal"
+    ):
+        trainer(LOST, 2, policy=DataDrivenPolicy(), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_end_of_a_run_is_judged_once_and_again_if_it_is_asked_for_again(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(training, "bounded_offsets", lambda *a: asked.append(a) or bounded_offsets(*a))
+    options = {"config": SMALL, "policy": POLICIES[1], "out": tmp_path}
+    first = hdpo(LOST, 2, **options)
+    assert len(asked) == 1
+    again = hdpo(LOST, 2, **options, resume=True)
+    assert len(asked) == 2
+    np.testing.assert_array_equal(again.parameters["rounding/offset"], first.parameters["rounding/offset"])
 
 
 def test_constants_beyond_one_with_too_many_states_are_not_tried(monkeypatch):
