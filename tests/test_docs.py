@@ -3,6 +3,7 @@
 import ast
 import contextlib
 import importlib.util
+import inspect
 import io
 import os
 import re
@@ -84,6 +85,25 @@ def test_notebooks_are_plain_percent_files(notebook):
 
 
 # --- pages of algorithms have the sections of the skeleton ---
+
+
+def test_every_agent_has_its_page():
+    """With the sections of the skeleton, and what is logged in place of a guarantee."""
+    online = pytest.importorskip("eluder.deep.online")
+    agents = {name for name in online.__all__ if inspect.isfunction(getattr(online, name))}
+    assert agents == {page.stem for page in (DOCS / "agents").glob("*.md")}
+    for name in agents:
+        text = (DOCS / "agents" / f"{name}.md").read_text(encoding="utf-8")
+        heads = re.findall(r"^## (.*)$", text, re.MULTILINE)
+        assert heads == [
+            "When to use it, and what it costs",
+            "See it work",
+            "Pseudo-code and code",
+            "Logged",
+            "Differences from the paper",
+            "References",
+        ], name
+        assert f"```{{deviations}} {name}\n" in text
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
