@@ -15,6 +15,7 @@ from gymnasium.vector import SyncVectorEnv
 
 from eluder.core.results import TrainResult
 from eluder.deep.common.checkpoint import checkpoints, load_checkpoint
+from eluder.deep.common.config import tuned
 from eluder.deep.common.random import normal, seed_keys, uniform
 from eluder.deep.common.replay import Batch
 from eluder.deep.online import DDPGConfig, Schedule, _ddpg, ddpg
@@ -284,9 +285,12 @@ def test_the_gain_of_a_regulator():
 
 @pytest.mark.slow
 def test_swings_the_pendulum_up():
-    config = DDPGConfig(hidden=(64, 64), batch_size=128, warmup=1000, lr_actor=1e-3, lr_critic=1e-3)
-    result = ddpg("Pendulum-v1", 15_000, config=config, seeds=(0, 1, 2), schedule=Schedule(evaluate_every=0))
+    """From every start of every seed: one that stays hanging has some -1500."""
+    config = tuned(DDPGConfig(), "ddpg", "Pendulum-v1")
+    schedule = Schedule(evaluate_every=0, log_every=0)
+    result = ddpg("Pendulum-v1", 10_000, config=config, seeds=range(5), schedule=schedule)
     assert result.returns[-1].mean(axis=1).min() > -250
+    assert result.returns[-1].min() > -500
 
 
 # --- runs ---
