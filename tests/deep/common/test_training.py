@@ -64,3 +64,14 @@ def test_bad_input(tmp_path):
         count(None, 0)
     with pytest.raises(ValueError, match="the checkpoint holds no networks"):
         part({"sums/x": torch.zeros(1)}, "networks")
+
+
+def test_one_entry_that_is_not_finite_loses_a_seed():
+    parameters = Parameters({"w0": (2, 3), "b0": (1, 3)}, 3)
+    parameters["b0"].detach()[1, 0, 2] = torch.inf
+    with Training(ABOUT, 1, (7, 8, 9), "cpu", None, False, Schedule()) as run:
+        assert run.finite(parameters) == [True, False, True]
+        with pytest.warns(RuntimeWarning, match=r"training of seeds \[8\] diverged: .* try a smaller lr"):
+            run.warn_if_diverged(parameters)
+        parameters["b0"].detach()[1, 0, 2] = 0.0
+        run.warn_if_diverged(parameters)

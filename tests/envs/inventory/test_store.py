@@ -142,6 +142,8 @@ def test_chains_that_mix_slowly_need_no_more_sweeps(direct, monkeypatch):
     P, c = naive_chain(policy, done.states, Poisson(3.0), 4.0)
     m = naive_shares(P)
     np.testing.assert_allclose(done.stationary, m, atol=1e-9)
+    assert done.stationary.min() >= 0
+    assert done.stationary.sum() == pytest.approx(1.0, abs=1e-14)
     assert done.cost == pytest.approx(m @ c, abs=1e-8)
     assert done.status == "converged"
     assert store_policy_cost(policy, Poisson(3.0), lead_time=1, penalty=4.0) == pytest.approx(
