@@ -1,8 +1,12 @@
 """Fisheries: constant rules, the exact optimum of one species, pathwise gradients, and PPO.
 
+    python fishery.py                 # constant rules, optimum, pathwise gradients
+    python fishery.py --family ppo    # PPO, one configuration for all models
+
 CPU seconds of one thread after one call that is not counted (compilation). See README.md.
 """
 
+import argparse
 import os
 
 from common import ONE_THREAD
@@ -35,8 +39,9 @@ PUBLISHED = {  # mean of 100 episodes each
     3: {"constant mortality": 62.30, "constant escapement": 48.36, "PPO": 66.83, "PPO, smoothed": 68.75},
     4: {"constant mortality": 44.52, "constant escapement": 36.76, "PPO": 48.75, "PPO, smoothed": 49.44},
 }
+HEAD = ["", "policy", "return", "ended early", "paper's measure", "published", "CPU s"]
 EVALUATE = 1  # seed of the episodes that are reported
-PPO = PPOConfig(log_std=-1.0, gamma=0.999)
+PPO = PPOConfig(num_envs=8, num_steps=512, batch_size=256, lr=1e-3, gamma=0.999)
 
 
 def timed(f, *args, **options):
@@ -142,36 +147,53 @@ def reinforced(model, args):
     return reported(model, "PPO", rules, seconds / args.ppo_seeds, args.episodes)
 
 
+def rules(args):
+    """Return the table of constant rules and pathwise gradients, and the exact values of Model 1."""
+    few = {"points": 2, "episodes": 1, "fresh": 1, "rng": np.random.default_rng(0)}
+    best_rule(ConstantEscapement, fishery(1), **few)  # compile
+    rows, text = [], ""
+    for model in models(args):
+        found, best = constant_rules(model, args)
+        rows += found + learned(model, args)
+        if model == 1:
+            text = "\n\n" + exact(best)
+    return table(HEAD, rows) + text
+
+
+def learning(args):
+    """Return the table of PPO, beside the published one."""
+    reinforced(1, argparse.Namespace(**{**vars(args), "ppo_steps": 4096, "episodes": 2}))  # compile
+    rows = []
+    for model in models(args):
+        smooth = PUBLISHED[model]["PPO, smoothed"]
+        rows.append(reinforced(model, args))
+        rows.append([f"Model {model}", "PPO, smoothed (theirs alone)", "", "", "", f"{smooth:g}", ""])
+    steps = f"{args.ppo_steps:,} steps of each of {args.ppo_seeds} seeds.\n\n"
+    return steps + table(HEAD, rows)
+
+
+def models(args):
+    """Return the numbers of the models that are asked for."""
+    return [model for model in (1, 2, 3, 4) if args.only in f"Model {model}"]
+
+
+FAMILIES = {"rules": rules, "ppo": learning}
+
+
 def main():
     parser = arguments(__doc__.splitlines()[0], repeat=1)
+    parser.add_argument("--family", default="rules", choices=FAMILIES, help="policies (%(default)s)")
     parser.add_argument("--episodes", type=int, default=4000, help="reported of each rule (%(default)s)")
     parser.add_argument(
         "--search-episodes", type=int, default=200, help="of each rule of a grid (%(default)s)"
     )
     parser.add_argument("--updates", type=int, default=100, help="of pathwise gradients (%(default)s)")
     parser.add_argument("--seeds", type=int, default=2, help="of pathwise gradients (%(default)s)")
-    parser.add_argument(
-        "--ppo-steps", type=int, default=150_000, help="of each seed; 0: no PPO (%(default)s)"
-    )
+    parser.add_argument("--ppo-steps", type=int, default=800_000, help="of each seed (%(default)s)")
     parser.add_argument("--ppo-seeds", type=int, default=1, help="of PPO (%(default)s)")
     args = parser.parse_args()
     warnings.filterwarnings("ignore", "load is")
-    few = {"points": 2, "episodes": 1, "fresh": 1, "rng": np.random.default_rng(0)}
-    best_rule(ConstantEscapement, fishery(1), **few)  # compile
-    rows, text = [], ""
-    for model in (1, 2, 3, 4):
-        if args.only not in f"Model {model}":
-            continue
-        found, rules = constant_rules(model, args)
-        rows += found + learned(model, args)
-        if args.ppo_steps:
-            rows.append(reinforced(model, args))
-        smooth = PUBLISHED[model]["PPO, smoothed"]
-        rows.append([f"Model {model}", "PPO, smoothed (theirs alone)", "", "", "", f"{smooth:g}", ""])
-        if model == 1:
-            text = "\n\n" + exact(rules)
-    head = ["", "policy", "return", "ended early", "paper's measure", "published", "CPU s"]
-    publish("fishery", table(head, rows) + text, args.write)
+    publish("fishery ppo" if args.family == "ppo" else "fishery", FAMILIES[args.family](args), args.write)
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def serial():
 FAMILIES = {
     "lost_sales": (lost_sales, LevelPolicy(), HDPOConfig(), 320),
     "geometric": (geometric, LevelPolicy(), HDPOConfig(), 320),
-    "serial": (serial, LevelPolicy(), HDPOConfig(batch_size=256, periods=100), 320),
+    "serial": (serial, LevelPolicy(), HDPOConfig(batch_size=128, periods=100), 160),
 }
 
 
