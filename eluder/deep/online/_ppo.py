@@ -126,7 +126,8 @@ class PPOConfig:
         normalised in each minibatch.
     fused : bool
         On the CPU: compiled kernels, with the gradient by hand; else autograd: the same numbers up to
-        rounding. Other devices have autograd.
+        rounding. Other devices have autograd. Layers of 128 units and more run on as many threads as SciPy's
+        OpenBLAS has, whatever the schedule says: OPENBLAS_NUM_THREADS=1 in the environment of a busy machine.
     """
 
     hidden: tuple[int, ...] = (64, 64)
