@@ -6,7 +6,7 @@
     python hdpo_networks.py --family serial           # graph network, 4 to 10 locations, above the optimum
     python hdpo_networks.py --family transfer         # weights of 50 stores used on 500; 1,000 stores trained
     python hdpo_networks.py --family scenarios        # graph network against perceptron on few scenarios
-                                                      # (--only transshipment, --only "one warehouse")
+                                                      # (--only transshipment; --only "one warehouse" --brief)
     python hdpo_networks.py --family epoch            # one epoch of the graph network, 256 x 50 periods
 
 Costs are per period and store on random demand that all policies share, with their standard error. CPU
@@ -62,7 +62,6 @@ SHARED = HDPOConfig(batch_size=16, periods=64, tail=10, lr=0.005, **BRIEF)
 PASSING = HDPOConfig(batch_size=64, periods=60, lr=0.01, **BRIEF)
 MANY = HDPOConfig(batch_size=16, periods=72, tail=16, lr=0.005, **BRIEF)
 DEEP = HDPOConfig(batch_size=32, periods=100, lr=0.003, average=0.03, **BRIEF)
-LENGTHS = (100, 400, 1600)  # updates on few scenarios; the last if they are asked for by --steps 1600
 SCARCE = HDPOConfig(batch_size=64, periods=50, persistent=False, lr=0.004, average=0.05, **BRIEF)
 
 
@@ -260,17 +259,21 @@ def scenarios(args):
 
 
 def chosen(given, policy, config, args):
-    """Return the parameters that cost least on paths of their own: the best of three step sizes in a short
-    run, and with that step size the best length."""
+    """Return the parameters of the step size and the length that cost least on paths of their own.
+
+    If the search is brief, the long run has the step size that is best in the short one.
+    """
 
     def tried(lr, steps):
         parameters, _ = train(given, policy, replace(config, lr=lr), steps, args.seed)
         dev = cost_of(policy, parameters, given, 300, periods=200, warm_up=50, seed=66)
         return dev.cost, lr, parameters
 
-    found = [tried(lr, LENGTHS[0]) for lr in (0.01, 0.004, 0.0015)]
-    lr = min(found, key=lambda run: run[0])[1]
-    found += [tried(lr, steps) for steps in LENGTHS[1:] if steps <= (args.steps or LENGTHS[1])]
+    steps, rates = args.steps or 400, (0.01, 0.004, 0.0015)
+    found = [tried(lr, steps // 4) for lr in rates]
+    if args.brief:
+        rates = [min(found, key=lambda run: run[0])[1]]
+    found += [tried(lr, steps) for lr in rates]
     return min(found, key=lambda run: run[0])[2]
 
 
@@ -307,6 +310,7 @@ def main():
     parser.add_argument("--seed", type=int, default=0, help="of the run (%(default)s)")
     parser.add_argument("--steps", type=int, help="updates, if not those of the family")
     parser.add_argument("--samples", type=int, help="paths of an evaluation, if not those of the family")
+    parser.add_argument("--brief", action="store_true", help="scenarios: step sizes only in short runs")
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
