@@ -23,11 +23,9 @@ __all__ = [
     "Net",
     "adam_in_place",
     "backward",
-    "bias_relu",
     "forward",
     "log_softmax",
     "net_of",
-    "relu_backward",
     "rows_of",
     "scratch",
     "tanh_in_place",
@@ -279,65 +277,6 @@ def backward(flat: Array, grad: Array, net: Net, n: int, memory: Array, delta: A
         else:
             for j in range(dh.size):
                 dh[j] = dh[j] if h[j] > ZERO else ZERO
-
-
-@kernel
-def bias_relu(z: Array, b: Array) -> None:
-    """Add the bias and cut at zero, in one pass.
-
-    Parameters
-    ----------
-    z : ndarray of float32, shape (n, B, units)
-        Products of n networks; changed in place.
-    b : ndarray of float32, shape (n, 1, units)
-        Biases.
-
-    Examples
-    --------
-    >>> z = np.array([[[1.0, -3.0]]], np.float32)
-    >>> bias_relu(z, np.ones((1, 1, 2), np.float32))
-    >>> z.tolist()
-    [[[2.0, 0.0]]]
-    """
-    for k in range(z.shape[0]):
-        for i in range(z.shape[1]):
-            for j in range(z.shape[2]):
-                y = z[k, i, j] + b[k, 0, j]
-                z[k, i, j] = ZERO if y < ZERO else y
-
-
-@kernel
-def relu_backward(dh: Array, h: Array, db: Array) -> None:
-    """Differentiate the rectifier and add up the gradient of the bias, in one pass.
-
-    Parameters
-    ----------
-    dh : ndarray of float32, shape (n, B, units)
-        Derivatives in the outputs; in the inputs afterwards.
-    h : ndarray of float32, shape (n, B, units)
-        The outputs.
-    db : ndarray of float32, shape (n, 1, units)
-        Gradients of the biases; changed in place. Of no units where none is wanted.
-
-    Examples
-    --------
-    >>> dh, h = np.full((1, 2, 1), 3.0, np.float32), np.array([[[0.0], [2.0]]], np.float32)
-    >>> db = np.ones((1, 1, 1), np.float32)
-    >>> relu_backward(dh, h, db)
-    >>> dh.ravel().tolist(), db.item()
-    ([0.0, 3.0], 4.0)
-    """
-    learn = db.shape[2] > 0
-    for k in range(dh.shape[0]):
-        for i in range(dh.shape[1]):
-            if learn:
-                for j in range(dh.shape[2]):
-                    y = dh[k, i, j] if h[k, i, j] > ZERO else ZERO
-                    dh[k, i, j] = y
-                    db[k, 0, j] += y
-            else:
-                for j in range(dh.shape[2]):
-                    dh[k, i, j] = dh[k, i, j] if h[k, i, j] > ZERO else ZERO
 
 
 @kernel

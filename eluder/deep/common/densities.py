@@ -98,6 +98,8 @@ def tanh_gaussian(mean: Tensor, log_std: Tensor, noise: Tensor) -> tuple[Tensor,
     >>> action.shape, log_prob.shape
     (torch.Size([3, 2]), torch.Size([3]))
     """
+    if not torch.is_grad_enabled():
+        return tanh_gaussian_with_spread(mean, log_std, noise)[:2]
     action, log_prob = _TanhGaussian.apply(mean, log_std, noise)
     return action, log_prob
 

@@ -1,8 +1,8 @@
 """Perceptrons with a backward pass by hand: the same numbers as `mlp`, without allocations.
 
 The buffers are kept from call to call, activations are differentiated in place, and gradients go straight
-into the flat gradient of `Parameters`. The rectifier on the CPU, and GELU too on a GPU, are compiled: one
-pass through the memory with the bias, and one with its gradient. ::
+into the flat gradient of `Parameters`. The rectifier and GELU are compiled: one pass through the memory with
+the bias, and one with its gradient; on the CPU with the rounding of factors to bfloat16 too. ::
 
     forward   z_i = h_{i-1} W_i + b_i,   h_i = act(z_i)
     backward  dW_i += h_{i-1}' dz_i,   db_i += 1' dz_i,   dz_{i-1} = (dz_i W_i') * act'(z_{i-1})
@@ -10,6 +10,7 @@ pass through the memory with the bias, and one with its gradient. ::
 `mlp` with autograd is the reference; a test holds both equal.
 """
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,8 +20,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from eluder.deep.common import devices, gpu_kernels
-from eluder.deep.common.compiled import bias_relu, relu_backward
+from eluder.deep.common import cpu_layers, devices, gpu_kernels
 from eluder.deep.common.networks import Parameters, mlp
 
 __all__ = ["ACTIVATIONS", "FusedMLP", "network"]
@@ -68,23 +68,23 @@ ACTIVATIONS = {
 class _Loops:
     """An activation with its bias in one pass each way."""
 
-    forward: Callable[[Any, Any, Any], None]  # (z, b, h): z becomes z + b, h = act(z); h may be z
-    backward: Callable[[Any, Any, Any], None]  # (dh, z or h, db): dh becomes dz, db grows by 1' dz
-    on_cpu: bool
+    forward: Callable[[Any, Any, Any], None]  # (z, b, h): see cpu_layers; z keeps what the way back needs
+    backward: Callable[[Any, Any, Any, Any], None]  # (dh, z or h, dz, db)
+    on_cpu: bool  # then they take factors of a lower precision too
 
     def take(self, *tensors: Tensor) -> list[Any]:
         """Return tensors as the loops want them: with a leading axis, on the CPU as arrays."""
         led = [x if x.ndim == 3 else x[None] for x in tensors]
-        return [x.numpy() for x in led] if self.on_cpu else led
+        return [cpu_layers.array(x) for x in led] if self.on_cpu else led
 
 
 def _loops(activation: str, device: torch.device) -> _Loops | None:
     """Return the loops for an activation where there are any."""
-    if devices.has_kernels(device) and activation == "relu":
-        return _Loops(lambda z, b, h: bias_relu(z, b), relu_backward, True)
+    if devices.has_kernels(device) and activation in cpu_layers.LAYERS:
+        return _Loops(*cpu_layers.LAYERS[activation], True)
     if gpu_kernels.available(device) and activation in gpu_kernels.LAYERS:
-        forward, backward = gpu_kernels.activate, gpu_kernels.differentiate
-        return _Loops(partial(forward, activation), partial(backward, activation), False)
+        forward, backward = partial(gpu_kernels.activate, activation), gpu_kernels.differentiate
+        return _Loops(forward, lambda dh, x, dz, db: backward(activation, dh, x, db), False)
     return None
 
 
@@ -106,8 +106,8 @@ class FusedMLP:
         Whether gradients go to the parameters; else only to the input, as where an actor is improved along a
         critic.
     dtype : torch.dtype, default=torch.float32
-        Of the factors of the matrix products between layers of 64 units and more, where ``torch.bfloat16``
-        is faster if the processor has it. Parameters, activations and gradients stay as they are.
+        Of the factors of the matrix products between layers of 64 units and more, and of what they give;
+        ``torch.bfloat16`` is faster if the processor has it. Parameters and their gradients stay as they are.
 
     Raises
     ------
@@ -153,26 +153,27 @@ class FusedMLP:
         self.db = [b.grad.view_as(v) for (_, b), v in zip(leaves, self.b) if b.grad is not None]
         self.learn = learn and bool(self.dw)
         self.anchor = torch.zeros((), device=parameters.flat.device).requires_grad_(self.learn)
-        self.plans: dict[int, list[_Stack]] = {}
+        self.plans: dict[tuple[int, bool], list[_Stack]] = {}
 
     def __call__(self, x: Tensor) -> Tensor:
         """Apply the networks to x, shape (N, members..., B, in), where a member axis of length 1 is
         repeated."""
+        if not torch.is_grad_enabled():
+            return self.run(x, keep=False)
         lead = self.lead
         if x.shape[:-2] != lead:
             x = x.expand(*lead, *x.shape[-2:])
         y: Tensor = _Pass.apply(x.reshape(self.n, *x.shape[-2:]), self.anchor, self)
         return y.view(*lead, *y.shape[-2:])
 
-    def run(self, x: Tensor) -> Tensor:
-        """Apply the networks outside autograd; `pull` is the way back."""
+    def run(self, x: Tensor, keep: bool = True) -> Tensor:
+        """Apply the networks outside autograd; `pull` is the way back, unless `keep` is false."""
         x = x.expand(*self.lead, *x.shape[-2:])
-        y = self.forward(x.reshape(self.n, *x.shape[-2:]))
+        y = self.forward(x.reshape(self.n, *x.shape[-2:]), keep)
         return y.view(*self.lead, *y.shape[-2:])
 
-    def pull(self, dy: Tensor, wants_input: bool = False) -> Tensor:
-        """Add the gradients of the last `run`; return that of its inputs, shape (N, members..., B, in), if
-        wanted.
+    def pull(self, dy: Tensor, wants_input: bool = False, *, add: bool = True) -> Tensor:
+        """Add the gradients of the last `run`, or set them; return that of its inputs, if wanted.
 
         Parameters
         ----------
@@ -180,45 +181,49 @@ class FusedMLP:
             Derivative of the loss in the outputs.
         wants_input : bool, default=False
             Whether to return the derivative in the inputs; else an empty tensor.
+        add : bool, default=True
+            Whether the gradients of the parameters are added to what is there; else they replace it.
 
         Returns
         -------
         Tensor
-            The derivative in the inputs of each member.
+            The derivative in the inputs of each member, shape (N, members..., B, in).
         """
-        dx = self.backward(dy.reshape(self.n, *dy.shape[-2:]), wants_input)
+        dx = self.backward(dy.reshape(self.n, *dy.shape[-2:]), wants_input, add)
         return dy.new_empty(0) if dx is None else dx.view(*self.lead, *dx.shape[-2:])
 
-    def plan(self, B: int) -> "list[_Stack]":
+    def plan(self, B: int, keep: bool) -> "list[_Stack]":
         """Return the buffers for B rows, made at the first call.
 
         On one thread of a CPU the networks pass one after another, so that one of them stays in the cache;
-        else they go layer by layer, in batched products.
+        else they go layer by layer, in batched products. Without a way back they use the same memory.
         """
-        if B not in self.plans:
+        if (B, keep) not in self.plans:
             cpu = self.anchor.device.type == "cpu" and torch.get_num_threads() == 1
             alone = cpu and B >= 32
             blocks = range(self.n) if alone else [slice(None)]
-            shared: dict[tuple[int, ...], list[Tensor]] = {}
-            self.plans[B] = [_Stack(self, k, B, shared) for k in blocks]
-        return self.plans[B]
+            shared: dict[Any, Tensor] = {}
+            self.plans[B, keep] = [_Stack(self, k, B, shared, keep) for k in blocks]
+        return self.plans[B, keep]
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the outputs, shape (n, B, out); keep the activations."""
-        self.stacks = self.plan(x.shape[-2])
-        if self.stacks[0].batched:
-            return self.stacks[0].forward(x)
-        if len(self.stacks) == 1:
-            return self.stacks[0].forward(x[0])[None]
-        return torch.stack([stack.forward(x_k) for stack, x_k in zip(self.stacks, x.unbind())])
+    def forward(self, x: Tensor, keep: bool = True) -> Tensor:
+        """Return the outputs, shape (n, B, out); keep the activations for the way back."""
+        stacks = self.plan(x.shape[-2], keep)
+        if keep:
+            self.stacks = stacks
+        if stacks[0].batched:
+            return stacks[0].forward(x)
+        if len(stacks) == 1:
+            return stacks[0].forward(x[0])[None]
+        return torch.stack([stack.forward(x_k) for stack, x_k in zip(stacks, x.unbind())])
 
-    def backward(self, dy: Tensor, wants_input: bool) -> Tensor | None:
-        """Add the gradients of the parameters; return that of the inputs if it is wanted."""
+    def backward(self, dy: Tensor, wants_input: bool, add: bool = True) -> Tensor | None:
+        """Add the gradients of the parameters, or set them; return that of the inputs if it is wanted."""
         if self.stacks[0].batched:
-            return self.stacks[0].backward(dy, wants_input)
+            return self.stacks[0].backward(dy, wants_input, add)
         out = torch.empty(self.n, dy.shape[1], self.dim, device=dy.device) if wants_input else None
         for k, (stack, dy_k) in enumerate(zip(self.stacks, dy.unbind())):
-            dx = stack.backward(dy_k, wants_input)
+            dx = stack.backward(dy_k, wants_input, add)
             if out is not None and dx is not None:
                 out[k] = dx
         return out
@@ -227,61 +232,82 @@ class FusedMLP:
 class _Stack:
     """The layers of one network, or of all of them in batched products, with buffers for B rows."""
 
-    def __init__(
-        self, net: FusedMLP, block: Any, B: int, shared: dict[tuple[int, ...], list[Tensor]]
-    ) -> None:
-        self.batched, self.act = isinstance(block, slice), net.activation
+    def __init__(self, net: FusedMLP, block: Any, B: int, shared: dict[Any, Tensor], keep: bool) -> None:
+        self.batched, self.loops = isinstance(block, slice), net.loops
         grads = list(zip(net.dw, net.db)) if net.learn else [None] * len(net.w)
         self.layers = []
         for i, (w, b, grad) in enumerate(zip(net.w, net.b, grads)):
             grad = grad and (grad[0][block], grad[1][block])
-            self.layers.append(_Layer(w[block], b[block], grad, B, net.dtype, shared, i % 2))
-        keeps = self.act.keeps_input
-        self.h = [torch.empty_like(layer.z) if keeps else layer.z for layer in self.layers[:-1]]
-        self.loops = net.loops
-        if self.loops:
-            self.arrays = [self.loops.take(*layer.arrays()) for layer in self.layers]
-            self.outputs = [self.loops.take(h)[0] for h in self.h]
+            own = {} if keep or i == net.layers - 1 else shared
+            self.layers.append(_Layer(w[block], b[block], grad, B, net.dtype, (own, shared), i % 2))
+        pairs = itertools.pairwise(self.layers)
+        self.between = [_Between(layer, after, net.activation, net.loops) for layer, after in pairs]
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the outputs; keep the activations."""
-        last = len(self.layers) - 1
-        for i, layer in enumerate(self.layers):
-            if i == last or not self.loops:
-                layer.affine(x)
-            else:
-                layer.linear(x)
-                z, b, _, _ = self.arrays[i]
-                self.loops.forward(z, b, self.outputs[i])
-            if i < last:
-                if not self.loops:
-                    self.act.apply(layer.z, self.h[i])
-                x = self.h[i]
-        return self.layers[-1].z
+        for between in self.between:
+            x = between.forward(x)
+        return self.layers[-1].affine(x)
 
-    def backward(self, dz: Tensor, wants_input: bool) -> Tensor | None:
-        """Add the gradients of the parameters; return that of the inputs if it is wanted."""
+    def backward(self, dz: Tensor, wants_input: bool, add: bool) -> Tensor | None:
+        """Add the gradients of the parameters, or set them; return that of the inputs if it is wanted."""
         for i in range(len(self.layers) - 1, -1, -1):
             layer = self.layers[i]
             layer.receive(dz)
             if layer.grad:
-                layer.add_gradients(bias=not self.loops or i == len(self.layers) - 1)
-            if i == 0 and not wants_input:
-                return None
-            dh = layer.back()
-            if i and self.loops:
-                self.loops.backward(self.arrays[i][2], self.arrays[i - 1][0], self.arrays[i - 1][3])
-            elif i:
-                self.act.backward(dh, self.layers[i - 1].z, self.h[i - 1])
-            dz = dh
-        return dz
+                layer.learn(add, bias=not self.loops or i == len(self.layers) - 1)
+            if i:
+                dz = self.between[i - 1].backward(add)
+        return layer.cast(layer.back(), torch.float32, "dx") if wants_input else None
+
+
+class _Between:
+    """The activation between two layers, in place where both have factors of one type."""
+
+    def __init__(
+        self, layer: "_Layer", after: "_Layer", activation: _Activation, loops: _Loops | None
+    ) -> None:
+        self.layer, self.after, self.activation, self.loops = layer, after, activation, loops
+        rounding = loops is not None and loops.on_cpu
+        before, behind = (x.kind if rounding else torch.float32 for x in (layer, after))
+        keeps, same = activation.keeps_input, before == behind
+        self.dh = after.cast(after.dx, behind, "dx")
+        self.dz = self.dh if same else layer.buffer("dz", self.dh, before)
+        if not (same or keeps):
+            layer.z = self.dz  # never at one time
+        self.z = layer.cast(layer.z, before, "z")
+        self.h = self.z if same and not keeps else layer.buffer("h", self.z, behind)
+        if loops:
+            db = layer.grad[1] if layer.grad else layer.b[..., :0]
+            self.there = loops.take(self.z, layer.b, self.h)
+            self.back = loops.take(self.dh, self.z if keeps else self.h, self.dz, db)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the inputs of the layer after, given those of the layer before."""
+        if self.loops:
+            self.layer.cast(self.layer.linear(x), self.z.dtype, "z")
+            self.loops.forward(*self.there)
+        else:
+            self.activation.apply(self.layer.affine(x), self.h)
+        return self.h
+
+    def backward(self, add: bool) -> Tensor:
+        """Return the derivative in z, when the layer after has received its own."""
+        self.after.cast(self.after.back(), self.dh.dtype, "dx")
+        if self.loops:
+            if self.layer.grad and not add:
+                self.layer.grad[1].zero_()
+            self.loops.backward(*self.back)
+        else:
+            self.activation.backward(self.dh, self.z, self.h)
+        return self.dz
 
 
 class _Layer:
     """The three products of a layer, in place.
 
     With a lower precision the factors are rounded to it, if the layer is so large that this pays; sums,
-    biases, activations and gradients stay in float32.
+    biases, parameters and their gradients stay in float32.
     """
 
     def __init__(
@@ -291,73 +317,85 @@ class _Layer:
         grad: tuple[Tensor, Tensor] | None,
         B: int,
         dtype: torch.dtype,
-        shared: dict[tuple[int, ...], list[Tensor]],
+        rooms: tuple[dict[Any, Tensor], dict[Any, Tensor]],
         turn: int,
     ) -> None:
-        self.w, self.b, self.grad = w, b, grad
-        shape = (*w.shape[:-2], B, w.shape[-2])
-        self.z = w.new_empty(*w.shape[:-2], B, w.shape[-1])
-        # two buffers in turn are enough, and serve every network
-        self.dx = shared.setdefault(shape, [w.new_empty(shape), w.new_empty(shape)])[turn]
-        batched = w.ndim == 3
-        self.add, self.product = (torch.baddbmm, torch.bmm) if batched else (torch.addmm, torch.mm)
+        self.w, self.b, self.grad, self.turn = w, b, grad, turn
+        self.own, self.shared = rooms
+        self.kind = dtype if min(w.shape[-2:]) >= LOW_FROM else torch.float32
+        self.low = self.kind != torch.float32
+        self.z = self.buffer("z", w.new_empty(*w.shape[:-2], B, w.shape[-1]), self.kind)
+        self.dx = self.buffer("dx", w.new_empty(*w.shape[:-2], B, w.shape[-2]), self.kind)
+        self.add, self.product = (torch.baddbmm, torch.bmm) if w.ndim == 3 else (torch.addmm, torch.mm)
         self.x: Tensor | None = None
-        self.low = dtype != torch.float32 and min(w.shape[-2:]) >= LOW_FROM
+        self.factor = self.cast(w, self.kind, "w")
+        self.factor_turned = self.factor.transpose(-1, -2)
+        if self.low and grad:
+            self.dw_low = torch.empty_like(self.factor)
+            self.sum = _sum(grad[0], self.dw_low)
+
+    def buffer(self, name: str, like: Tensor, dtype: torch.dtype) -> Tensor:
+        """Return memory of a name; for derivatives two in turn are enough, and serve every network."""
+        key = (name, dtype, like.shape, self.turn)
+        rooms = self.shared if name in ("dx", "dz") else self.own
+        if key not in rooms:
+            rooms[key] = torch.empty_like(like, dtype=dtype)
+        return rooms[key]
+
+    def cast(self, x: Tensor, dtype: torch.dtype, name: str) -> Tensor:
+        """Return x in another type, in memory of that name; x itself if it is of that type."""
+        return x if x.dtype == dtype else self.buffer(name, x, dtype).copy_(x)
+
+    def linear(self, x: Tensor) -> Tensor:
+        """Return ``z = x W``, in the type of the factors."""
         if self.low:
-            like = (self.w, self.dx, self.z, self.z, self.dx, self.w)
-            self.w_low, self.x_low, self.z_low, self.dz_low, self.dx_low, self.dw_low = (
-                torch.empty_like(x, dtype=dtype) for x in like
-            )
-        self.w_turned = (self.w_low if self.low else w).transpose(-1, -2)
+            x = self.cast(x, self.kind, "x")
+            self.factor.copy_(self.w)
+        self.keep(x)
+        return self.product(x, self.factor, out=self.z)
 
-    def arrays(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return z, b, dx and db for the loops."""
-        return self.z, self.b, self.dx, self.grad[1] if self.grad else self.b[..., :0]
-
-    def linear(self, x: Tensor) -> None:
-        """Set ``z = x W``."""
+    def affine(self, x: Tensor) -> Tensor:
+        """Return ``z = x W + b`` in float32."""
         if self.low:
-            self.take(self.x_low.copy_(x))
-            self.z.copy_(self.product(self.x_low, self.w_low.copy_(self.w), out=self.z_low))
-        else:
-            self.take(x)
-            self.product(x, self.w, out=self.z)
+            return self.cast(self.linear(x), torch.float32, "z").add_(self.b)
+        self.keep(x)
+        return self.add(self.b, x, self.w, out=self.z)
 
-    def affine(self, x: Tensor) -> None:
-        """Set ``z = x W + b``."""
-        if self.low:
-            self.linear(x)
-            self.z += self.b
-        else:
-            self.take(x)
-            self.add(self.b, x, self.w, out=self.z)
-
-    def take(self, x: Tensor) -> None:
+    def keep(self, x: Tensor) -> None:
         """Keep the input, and its transpose, for the way back."""
         if x is not self.x:
             self.x, self.x_turned = x, x.transpose(-1, -2)
 
     def receive(self, dz: Tensor) -> None:
         """Take the derivative in z."""
-        self.dz = dz
-        self.factor = self.dz_low.copy_(dz) if self.low else dz
+        self.dz, self.dz_cast = dz, self.cast(dz, self.kind, "dz")
 
-    def add_gradients(self, bias: bool) -> None:
-        """Add ``x' dz``, and ``1' dz`` if `bias`."""
+    def learn(self, add: bool, bias: bool) -> None:
+        """Add ``x' dz``, and ``1' dz`` if `bias`; or set the gradients to them."""
         assert self.grad is not None
         dw, db = self.grad
         if self.low:
-            dw += self.product(self.x_turned, self.factor, out=self.dw_low)
+            self.product(self.x_turned, self.dz_cast, out=self.dw_low)
+            self.sum() if add else dw.copy_(self.dw_low)
+        elif add:
+            self.add(dw, self.x_turned, self.dz_cast, out=dw)
         else:
-            self.add(dw, self.x_turned, self.factor, out=dw)
+            self.product(self.x_turned, self.dz_cast, out=dw)
         if bias:
-            db += self.dz.sum(dim=-2, keepdim=True)
+            total = self.dz.sum(dim=-2, keepdim=True)
+            db.add_(total) if add else db.copy_(total)
 
     def back(self) -> Tensor:
-        """Return the derivative in x, ``dz W'``."""
-        if self.low:
-            return self.dx.copy_(self.product(self.factor, self.w_turned, out=self.dx_low))
-        return self.product(self.factor, self.w_turned, out=self.dx)
+        """Return the derivative in x, ``dz W'``, in the type of the factors."""
+        return self.product(self.dz_cast, self.factor_turned, out=self.dx)
+
+
+def _sum(x: Tensor, low: Tensor) -> Callable[[], Any]:
+    """Return what adds a tensor of lower precision in place."""
+    if not devices.has_kernels(x.device):
+        return lambda: x.add_(low)
+    pair = [cpu_layers.array(t if t.ndim == 3 else t[None]) for t in (x, low)]
+    return lambda: cpu_layers.accumulate(*pair)
 
 
 class _Pass(torch.autograd.Function):

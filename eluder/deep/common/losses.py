@@ -15,6 +15,7 @@ __all__ = [
     "soft_target",
     "squared_loss",
     "td_target",
+    "temperature_gradient",
     "temperature_loss",
 ]
 
@@ -143,6 +144,29 @@ def temperature_loss(log_alpha: Tensor, log_prob: Tensor, target_entropy: float)
     tensor(-2.)
     """
     return -(log_alpha * (log_prob.detach().mean(dim=-1, keepdim=True) + target_entropy)).sum()
+
+
+def temperature_gradient(log_prob: Tensor, target_entropy: float) -> Tensor:
+    """Return the gradient of `temperature_loss` in the logarithm of the temperature.
+
+    Parameters
+    ----------
+    log_prob : Tensor, shape (N, B)
+        Log-densities of actions.
+    target_entropy : float
+        The entropy wanted, in nats.
+
+    Returns
+    -------
+    Tensor, shape (N,)
+        ``-mean (log_prob + target_entropy)``.
+
+    Examples
+    --------
+    >>> temperature_gradient(torch.tensor([[1.0, 3.0]]), -1.0)
+    tensor([-1.])
+    """
+    return log_prob.mean(dim=-1).add_(target_entropy).neg_()
 
 
 def huber(x: Tensor, kappa: float = 1.0) -> Tensor:

@@ -36,7 +36,7 @@ from eluder.deep.common.densities import tanh_gaussian
 from eluder.deep.common.devices import repeated
 from eluder.deep.common.environments import EnvLike
 from eluder.deep.common.fused import ACTIVATIONS, network
-from eluder.deep.common.losses import soft_target, temperature_loss
+from eluder.deep.common.losses import soft_target, temperature_gradient
 from eluder.deep.common.networks import Parameters, init_mlp, mlp_shapes
 from eluder.deep.common.optim import Adam
 from eluder.deep.common.random import normal, uniform
@@ -203,18 +203,19 @@ def make_update(
             y = soft_target(batch.reward, batch.discount, z, alpha, log_prob)
 
         # critic
-        nets.critic.zero_grad()
+        if not config.fused:
+            nets.critic.zero_grad()
         q, sigma = critics(batch, y)
         adam_critic.step()
         metrics = {"q": q.mean(dim=(1, 2)), "sigma": sigma.mean(dim=(1, 2))}
 
         # actor, temperature, targets
         if (u + 1) % config.actor_every == 0:
-            nets.actor.zero_grad()
+            if not config.fused:
+                nets.actor.zero_grad()
             log_prob = improve(batch.obs, noise[:, 1], alpha)
             adam_actor.step()
-            nets.alpha.zero_grad()
-            temperature_loss(log_alpha, log_prob, entropy).backward()
+            nets.alpha.grad.copy_(temperature_gradient(log_prob, entropy))
             adam_alpha.step()
             nets.actor_target.track(nets.actor, config.tau)
             nets.critic_target.track(nets.critic, config.tau)
@@ -225,7 +226,7 @@ def make_update(
 
 
 def critic_gradient(config: DSACConfig, critic: Any) -> Callable[..., tuple[Tensor, Tensor]]:
-    """Return what adds the gradient of the critic and returns Q and sigma, shapes (N, 1, B)."""
+    """Return what sets the gradient of the critic and returns Q and sigma, shapes (N, 1, B)."""
 
     def factors(q: Tensor, sigma: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         clipped = q + (y[:, None] - q).clamp(-config.bound, config.bound)
@@ -242,7 +243,7 @@ def critic_gradient(config: DSACConfig, critic: Any) -> Callable[..., tuple[Tens
         q, sigma = return_law(output)
         d_q, d_sigma = factors(q, sigma, y)
         d_raw = d_sigma * torch.sigmoid(output[..., 1])  # softplus' = sigmoid
-        critic.pull(torch.stack([d_q, d_raw], dim=-1) / q.shape[-1])
+        critic.pull(torch.stack([d_q, d_raw], dim=-1) / q.shape[-1], add=False)
         return q, sigma
 
     return by_hand if config.fused else by_autograd

@@ -45,7 +45,7 @@ from eluder.deep.common.densities import tanh_gaussian
 from eluder.deep.common.devices import repeated
 from eluder.deep.common.environments import EnvLike
 from eluder.deep.common.fused import ACTIVATIONS, network
-from eluder.deep.common.losses import huber, soft_target, temperature_loss
+from eluder.deep.common.losses import huber, soft_target, temperature_gradient
 from eluder.deep.common.networks import Parameters, init_mlp, mlp_shapes
 from eluder.deep.common.optim import Adam
 from eluder.deep.common.random import normal, uniform
@@ -235,18 +235,19 @@ def make_update(
             y_z = soft_target(batch.reward, batch.discount, z, alpha, log_prob)
 
         # critics
-        nets.critic.zero_grad()
+        if not config.fused:
+            nets.critic.zero_grad()
         q, sigma = critics(batch, y_q, y_z, nets.averages, first=u == 0)
         adam_critic.step()
         metrics = {"q": q.mean(dim=(1, 2)), "sigma": sigma.mean(dim=(1, 2))}
 
         # actor, temperature, targets
         if (u + 1) % config.actor_every == 0:
-            nets.actor.zero_grad()
+            if not config.fused:
+                nets.actor.zero_grad()
             log_prob = improve(batch.obs, noise[:, 1], alpha)
             adam_actor.step()
-            nets.alpha.zero_grad()
-            temperature_loss(log_alpha, log_prob, entropy).backward()
+            nets.alpha.grad.copy_(temperature_gradient(log_prob, entropy))
             adam_alpha.step()
             nets.actor_target.track(nets.actor, config.tau)
             nets.critic_target.track(nets.critic, config.tau)
@@ -257,7 +258,7 @@ def make_update(
 
 
 def critic_gradient(config: DSACTConfig, critic: Any) -> Callable[..., tuple[Tensor, Tensor]]:
-    """Return what adds the gradient of the critics and moves their averages, in place; it returns Q and
+    """Return what sets the gradient of the critics and moves their averages, in place; it returns Q and
     sigma."""
 
     def factors(
@@ -283,7 +284,7 @@ def critic_gradient(config: DSACTConfig, critic: Any) -> Callable[..., tuple[Ten
         q, sigma = return_law(output)
         d_q, d_sigma = factors(q, sigma, first, *targets)
         d_raw = d_sigma * torch.sigmoid(output[..., 1])  # softplus' = sigmoid
-        critic.pull(torch.stack([d_q, d_raw], dim=-1) / q.shape[-1])
+        critic.pull(torch.stack([d_q, d_raw], dim=-1) / q.shape[-1], add=False)
         return q, sigma
 
     return by_hand if config.fused else by_autograd

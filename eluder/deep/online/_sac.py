@@ -43,7 +43,7 @@ from eluder.deep.common.densities import tanh_gaussian, tanh_gaussian_gradient, 
 from eluder.deep.common.devices import repeated
 from eluder.deep.common.environments import EnvLike
 from eluder.deep.common.fused import ACTIVATIONS, network
-from eluder.deep.common.losses import soft_policy_loss, soft_target, squared_loss, temperature_loss
+from eluder.deep.common.losses import soft_policy_loss, soft_target, squared_loss, temperature_gradient
 from eluder.deep.common.networks import Parameters, init_mlp, mlp_shapes
 from eluder.deep.common.optim import Adam
 from eluder.deep.common.random import normal, uniform
@@ -248,20 +248,21 @@ def make_update(
             next_q = target(pairs(batch.next_obs, next_action)).squeeze(-1)
             next_q = _sampled(config, next_q, keys, n).amin(dim=1)
             y = soft_target(batch.reward, batch.discount, next_q, alpha, next_log_prob)
-        nets.critic.zero_grad()
+        if not fused:
+            nets.critic.zero_grad()
         q = critics(batch.obs, batch.action, y)
         adam_critic.step()
         metrics = {"q": q.mean(dim=(1, 2)), "td_error": (q - y[:, None]).square().mean(dim=(1, 2))}
 
         # actor and temperature
         if (u + 1) % config.actor_every == 0:
-            nets.actor.zero_grad()
+            if not fused:
+                nets.actor.zero_grad()
             log_prob = improve(batch.obs, noise[:, 1], alpha)
             adam_actor.step()
             metrics |= {"entropy": -log_prob.mean(dim=1), "alpha": alpha[:, 0]}
             if config.learn_alpha:
-                nets.alpha.zero_grad()
-                temperature_loss(log_alpha, log_prob, entropy).backward()
+                nets.alpha.grad.copy_(temperature_gradient(log_prob, entropy))
                 adam_alpha.step()
 
         # targets
@@ -272,7 +273,7 @@ def make_update(
 
 
 def critic_gradient(critic: Any, fused: bool) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-    """Return what adds the gradient of the critics' loss: (obs, action, y) to Q_i(s, a), shape (N, members,
+    """Return what sets the gradient of the critics' loss: (obs, action, y) to Q_i(s, a), shape (N, members,
     B)."""
 
     def by_autograd(obs: Tensor, action: Tensor, y: Tensor) -> Tensor:
@@ -282,7 +283,7 @@ def critic_gradient(critic: Any, fused: bool) -> Callable[[Tensor, Tensor, Tenso
 
     def by_hand(obs: Tensor, action: Tensor, y: Tensor) -> Tensor:
         q: Tensor = critic.run(pairs(obs, action))
-        critic.pull((q - y[:, None, :, None]) / obs.shape[1])
+        critic.pull((q - y[:, None, :, None]) / obs.shape[1], add=False)
         return q.squeeze(-1)
 
     return by_hand if fused else by_autograd
@@ -291,7 +292,7 @@ def critic_gradient(critic: Any, fused: bool) -> Callable[[Tensor, Tensor, Tenso
 def actor_gradient(
     actor: Any, critic: Any, log_std_range: tuple[float, float], *, least: bool, fused: bool
 ) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-    """Return what adds the gradient of the actor's loss: (obs, noise, alpha) to ln pi(b|s), shape (N, B).
+    """Return what sets the gradient of the actor's loss: (obs, noise, alpha) to ln pi(b|s), shape (N, B).
 
     The first output of a critic is its value; the actor follows the least of them, or their mean.
     """
@@ -317,7 +318,7 @@ def actor_gradient(
         d_log_prob = (alpha / B).expand(-1, B)
         d_mean, d_log_std = tanh_gaussian_gradient(d_action, d_log_prob, action, spread)
         d_log_std = d_log_std * ((free >= low) & (free <= high))
-        actor.pull(torch.cat([d_mean, d_log_std], dim=-1))
+        actor.pull(torch.cat([d_mean, d_log_std], dim=-1), add=False)
         return log_prob
 
     return by_hand if fused else by_autograd

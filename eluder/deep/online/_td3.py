@@ -197,14 +197,16 @@ def make_update(
             next_action = smoothed(next_action, noise, config.target_sigma, config.target_clip)
             pair = torch.cat([batch.next_obs, next_action], dim=-1)[:, None]
             y = td_target(batch.reward, batch.discount, critic_target(pair).squeeze(-1).amin(dim=1))
-        nets.critic.zero_grad()
+        if not config.fused:
+            nets.critic.zero_grad()
         q = evaluate(batch.obs, batch.action, y)
         adam_critic.step()
         metrics = {"q": q.mean(dim=(1, 2)), "td_error": (q - y[:, None]).square().mean(dim=(1, 2))}
 
         # actor and targets
         if (u + 1) % config.actor_every == 0:
-            nets.actor.zero_grad()
+            if not config.fused:
+                nets.actor.zero_grad()
             action, q = improve(batch.obs)
             adam_actor.step()
             nets.actor_target.track(nets.actor, config.tau)
@@ -216,7 +218,7 @@ def make_update(
 
 
 def critic_gradient(critic: Any, fused: bool) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-    """Return what adds the gradient of the critics' loss: (obs, action, y) to Q_i(s, a), shape (N, 2, B)."""
+    """Return what sets the gradient of the critics' loss: (obs, action, y) to Q_i(s, a), shape (N, 2, B)."""
 
     def by_autograd(obs: Tensor, action: Tensor, y: Tensor) -> Tensor:
         q = critic(torch.cat([obs, action], dim=-1)[:, None]).squeeze(-1)
@@ -225,14 +227,14 @@ def critic_gradient(critic: Any, fused: bool) -> Callable[[Tensor, Tensor, Tenso
 
     def by_hand(obs: Tensor, action: Tensor, y: Tensor) -> Tensor:
         q: Tensor = critic.run(torch.cat([obs, action], dim=-1)[:, None])
-        critic.pull((q - y[:, None, :, None]) / obs.shape[1])
+        critic.pull((q - y[:, None, :, None]) / obs.shape[1], add=False)
         return q.squeeze(-1)
 
     return by_hand if fused else by_autograd
 
 
 def actor_gradient(actor: Any, critic: Any, fused: bool) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
-    """Return what adds the gradient of ``-mean Q_1(s, mu(s))``: obs to mu(s), (N, B, A), and Q_1, (N, B)."""
+    """Return what sets the gradient of ``-mean Q_1(s, mu(s))``: obs to mu(s), (N, B, A), and Q_1, (N, B)."""
 
     def by_autograd(obs: Tensor) -> tuple[Tensor, Tensor]:
         action = torch.tanh(actor(obs))
@@ -244,7 +246,7 @@ def actor_gradient(actor: Any, critic: Any, fused: bool) -> Callable[[Tensor], t
         action = torch.tanh(actor.run(obs))
         q = critic.run(torch.cat([obs, action], dim=-1))
         d_pair = critic.pull(torch.full_like(q, -1.0 / obs.shape[1]), True)
-        actor.pull(d_pair[..., obs.shape[-1] :] * (1.0 - action.square()))
+        actor.pull(d_pair[..., obs.shape[-1] :] * (1.0 - action.square()), add=False)
         return action, q.squeeze(-1)
 
     return by_hand if fused else by_autograd

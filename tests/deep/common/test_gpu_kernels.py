@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from eluder.deep.common import devices, gpu_kernels, random
-from eluder.deep.common.compiled import BETA1, BETA2, adam_in_place, bias_relu, relu_backward
+from eluder.deep.common import cpu_layers, devices, gpu_kernels, random
+from eluder.deep.common.compiled import BETA1, BETA2, adam_in_place
 from eluder.deep.common.fused import ACTIVATIONS, network
 from eluder.deep.common.networks import Parameters, init_mlp, mlp, mlp_shapes
 from eluder.deep.common.optim import Adam
@@ -71,8 +71,8 @@ def test_layers_are_those_of_the_cpu(shape):
         ours[i] = torch.stack([ours[i], ours[i] + 1, ours[i] + 2], dim=1)[:, 0]
     gpu_kernels.activate("relu", ours[0], ours[1], ours[0])
     gpu_kernels.differentiate("relu", ours[2], ours[0], ours[3])
-    bias_relu(z, b)
-    relu_backward(dh, z, db)
+    cpu_layers.bias_relu(z, b, z)
+    cpu_layers.relu_backward(dh, z, dh, db)
     for got, wanted in zip(ours, (z, b, dh, db)):
         np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-5)
     z = torch.from_numpy(rng.normal(size=shape).astype(np.float32))

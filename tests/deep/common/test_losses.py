@@ -12,6 +12,7 @@ from eluder.deep.common.losses import (
     soft_target,
     squared_loss,
     td_target,
+    temperature_gradient,
     temperature_loss,
 )
 
@@ -76,3 +77,10 @@ def test_the_temperature_rises_where_the_entropy_is_too_low():
     log_alpha = torch.zeros(1, 1, requires_grad=True)
     temperature_loss(log_alpha, torch.full((1, 5), math.log(10.0)), -1.0).backward()  # entropy -2.3 < -1
     assert log_alpha.grad.item() < 0
+
+
+def test_gradient_of_the_temperature_is_that_of_its_loss():
+    log_alpha = torch.tensor([[0.3], [-2.0]], requires_grad=True)
+    log_prob = torch.randn(2, 7)
+    temperature_loss(log_alpha, log_prob, -1.5).backward()
+    assert torch.equal(temperature_gradient(log_prob, -1.5), log_alpha.grad[:, 0])
