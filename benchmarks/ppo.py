@@ -1,4 +1,4 @@
-"""PPO end to end, environment included: against Stable-Baselines3 and SBX, with their defaults.
+"""PPO end to end, environment included: against Stable-Baselines3, SBX and CleanRL, with their defaults.
 
 64 x 64 units, rollouts of 2,048 steps, 10 epochs of minibatches of 64. CPU seconds of one thread on one core.
 A step's cost is the difference of two runs, one 12,288 steps longer: what is done once (compilation, our
@@ -13,15 +13,17 @@ import numpy as np
 from common import Worker, arguments, number, peers, publish, ratio, rounds, table
 
 SHORT, LONG = 4_096, 16_384
-SCRIPTS = {"eluder": "eluder_ppo", "sb3": "sb3_ppo", "sbx": "sbx_ppo"}
+SCRIPTS = {"eluder": "eluder_ppo", "sb3": "sb3_ppo", "sbx": "sbx_ppo", "cleanrl": "cleanrl_agents"}
 CASES = {
     "eluder": ("eluder", "kernels", 1),
     "eluder, autograd": ("eluder", "autograd", 1),
     "Stable-Baselines3": ("sb3", "defaults", 1),
     "Stable-Baselines3, VecNormalize": ("sb3", "normalised", 1),
     "SBX": ("sbx", "defaults", 1),
+    "CleanRL": ("cleanrl", "ppo", 1),
     "eluder, 8 environments": ("eluder", "kernels", 8),
     "Stable-Baselines3, 8 environments": ("sb3", "defaults", 8),
+    "CleanRL, 8 environments": ("cleanrl", "ppo", 8),
 }
 
 

@@ -1,4 +1,4 @@
-"""SAC end to end, environment included: against Stable-Baselines3 and SBX, with their defaults.
+"""SAC end to end, environment included: against Stable-Baselines3, SBX and CleanRL, with their defaults.
 
 256 x 256 units, batches of 256, one update per step. A step's cost is the difference of two runs, one 1,000
 steps longer: what is done once (imports, compilation, our evaluation at the end) is left out. The first table
@@ -16,7 +16,7 @@ import numpy as np
 from common import Worker, arguments, number, peers, publish, ratio, rounds, table
 
 SHORT, LONG = 200, 1_200
-SCRIPTS = {"eluder": "eluder_sac", "sb3": "sb3_sac", "sbx": "sbx_sac"}
+SCRIPTS = {"eluder": "eluder_sac", "sb3": "sb3_sac", "sbx": "sbx_sac", "cleanrl": "cleanrl_agents"}
 ALONE = {
     "eluder": ("eluder", "sac", {}),
     "eluder, autograd": ("eluder", "autograd", {}),
@@ -24,12 +24,14 @@ ALONE = {
     "eluder, DSAC-T (3 x 256)": ("eluder", "dsac_t", {}),
     "Stable-Baselines3": ("sb3", "sac", {}),
     "SBX": ("sbx", "sac", {}),
+    "CleanRL": ("cleanrl", "sac", {}),
 }
 TOGETHER = {
     "eluder, 8 seeds": ("eluder", "sac", {"seeds": 8, "threads": 2}),
     "eluder, 8 seeds, bfloat16": ("eluder", "bfloat16", {"seeds": 8, "threads": 2}),
     "Stable-Baselines3": ("sb3", "sac", {"threads": 2}),
     "SBX": ("sbx", "sac", {"threads": 2}),
+    "CleanRL": ("cleanrl", "sac", {"threads": 2}),
 }
 
 
