@@ -41,7 +41,7 @@ PUBLISHED = {  # mean of 100 episodes each
 }
 HEAD = ["", "policy", "return", "ended early", "paper's measure", "published", "CPU s"]
 EVALUATE = 1  # seed of the episodes that are reported
-PPO = PPOConfig(num_envs=8, num_steps=512, batch_size=256, lr=1e-3, gamma=0.999)
+PPO = PPOConfig(num_envs=8, num_steps=512, batch_size=256, lr=1e-3)
 
 
 def timed(f, *args, **options):
@@ -168,7 +168,7 @@ def learning(args):
         smooth = PUBLISHED[model]["PPO, smoothed"]
         rows.append(reinforced(model, args))
         rows.append([f"Model {model}", "PPO, smoothed (theirs alone)", "", "", "", f"{smooth:g}", ""])
-    steps = f"{args.ppo_steps:,} steps of each of {args.ppo_seeds} seeds.\n\n"
+    steps = f"{args.ppo_steps:,} steps, number of seeds: {args.ppo_seeds}.\n\n"
     return steps + table(HEAD, rows)
 
 
@@ -189,7 +189,7 @@ def main():
     )
     parser.add_argument("--updates", type=int, default=100, help="of pathwise gradients (%(default)s)")
     parser.add_argument("--seeds", type=int, default=2, help="of pathwise gradients (%(default)s)")
-    parser.add_argument("--ppo-steps", type=int, default=800_000, help="of each seed (%(default)s)")
+    parser.add_argument("--ppo-steps", type=int, default=1_600_000, help="of each seed (%(default)s)")
     parser.add_argument("--ppo-seeds", type=int, default=1, help="of PPO (%(default)s)")
     args = parser.parse_args()
     warnings.filterwarnings("ignore", "load is")
