@@ -84,7 +84,8 @@ class DQNConfig:
         large falls stand against many small gains, as at the end of an episode that lasts, values rise
         without bound.
     n_step : int
-        Rewards in a target.
+        Rewards in a target. What lies far ahead comes nearer by `n_step` steps with each update of the target
+        network, no faster.
     gamma : float
         Discount factor.
     lr : float
