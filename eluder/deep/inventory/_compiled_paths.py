@@ -3,7 +3,7 @@
 Per seed, with the parts of `_compiled_levels` and the period of `_compiled_step`::
 
     for t = 0, ..., T - 1:
-        survey, summaries, surround, networks, meet, split, settle -> q_t;  c_t, x_{t+1} = step(x_t, q_t, d_t)
+        survey, summaries, surround, networks, meet, ask, settle -> q_t;  c_t, x_{t+1} = step(x_t, q_t, d_t)
     for t = T - 1, ..., 0:
         the way back; periods of the tail add nothing to the gradient of the parameters
 
@@ -23,22 +23,22 @@ from eluder.deep.common.compiled import Net, forward, net_of, rows_of, scratch
 from eluder.deep.common.networks import Parameters
 from eluder.deep.inventory._compiled_levels import (
     Place,
+    ask,
+    ask_back,
     meet,
     meet_back,
     network_back,
     settle,
     settle_back,
-    split,
-    split_back,
     surround,
     surround_back,
     survey,
     survey_back,
 )
 from eluder.deep.inventory._compiled_step import Lanes, lanes_of, step, step_back
-from eluder.deep.inventory._graph import Graph, graph_of
+from eluder.deep.inventory._graph import graph_of
 from eluder.deep.inventory._problem import Problem
-from eluder.deep.inventory._simulator import Simulator
+from eluder.deep.inventory._sourcing import sourcing_of
 
 __all__ = ["CompiledPaths"]
 
@@ -61,8 +61,7 @@ class Memory(NamedTuple):
     x: Array
     own: Array
     context: Array
-    share: Array
-    wanted: Array
+    asks: Array
     width: Array
     u: Array
     q: Array
@@ -96,17 +95,16 @@ def _order(flat: Array, nets: Nets, n: int, at: Place, m: Memory, t: int) -> Non
     surround(m.own[t], said.reshape(M, B, -1), at, m.context[t], above, below)
     forward(flat, nets.warehouse, n, m.warehouse[t], W * B)
     forward(flat, nets.store, n, m.store[t], (M - W) * B)
-    last, C = len(nets.store.sizes) - 1, len(at.choices)
-    if C:
-        meet(m.own[t], m.context[t], at, rows_of(m.edge[t], nets.edge, 0, C * B).reshape(C, B, -1))
+    last, C = len(nets.store.sizes) - 1, max(len(at.choices), 1)
+    seen = rows_of(m.edge[t], nets.edge, 0, C * B).reshape(C, B, -1)
+    if len(at.choices):
+        meet(m.own[t], m.context[t], at, seen)
         forward(flat, nets.edge, n, m.edge[t], C * B)
-        split(rows_of(m.edge[t], nets.edge, last, C * B).reshape(C, B, 1), at, m.share[t])
-    settle(
-        m.own[t], m.x[t],
-        rows_of(m.warehouse[t], nets.warehouse, last, W * B).reshape(W, B, 2),
-        rows_of(m.store[t], nets.store, last, (M - W) * B).reshape(M - W, B, 2),
-        m.share[t], flat[nets.balance + n], at, m.wanted[t], m.width[t], m.u[t], m.q[t],
-    )  # fmt: skip
+    above = rows_of(m.warehouse[t], nets.warehouse, last, W * B).reshape(W, B, 2)
+    below = rows_of(m.store[t], nets.store, last, (M - W) * B).reshape(M - W, B, 2)
+    score = rows_of(m.edge[t], nets.edge, len(nets.edge.sizes) - 1, C * B).reshape(C, B, 1)
+    ask(m.own[t], above, below, seen, score, at, m.asks[t])
+    settle(m.asks[t], m.x[t], above, below, flat[nets.balance + n], at, m.width[t], m.u[t], m.q[t])
 
 
 @kernel
@@ -114,28 +112,26 @@ def _order_back(
     flat: Array, grad: Array, nets: Nets, n: int, at: Place, m: Memory, g: Memory, t: int, learn: bool
 ) -> None:
     """Add to the derivative in inventory, `g.x[0]`, and in the parameters, from that in orders, `g.q[0]`."""
-    (M, B, _), W, C = m.own[t].shape, len(at.reach), len(at.choices)
+    (M, B, _), W, C = m.own[t].shape, len(at.reach), max(len(at.choices), 1)
     last = len(nets.store.sizes) - 1
     g.own.fill(0.0)
     g.context.fill(0.0)
+    above = rows_of(m.warehouse[t], nets.warehouse, last, W * B).reshape(W, B, 2)
+    below = rows_of(m.store[t], nets.store, last, (M - W) * B).reshape(M - W, B, 2)
+    g_above = rows_of(g.warehouse[0], nets.warehouse, last, W * B).reshape(W, B, 2)
+    g_below = rows_of(g.store[0], nets.store, last, (M - W) * B).reshape(M - W, B, 2)
+    g_score = rows_of(g.edge[0], nets.edge, len(nets.edge.sizes) - 1, C * B).reshape(C, B, 1)
     g_balance = settle_back(
-        g.q[0],
-        rows_of(m.warehouse[t], nets.warehouse, last, W * B).reshape(W, B, 2),
-        rows_of(m.store[t], nets.store, last, (M - W) * B).reshape(M - W, B, 2),
-        m.share[t], flat[nets.balance + n], at, m.wanted[t], m.width[t], m.u[t], g.own[0], g.x[0],
-        rows_of(g.warehouse[0], nets.warehouse, last, W * B).reshape(W, B, 2),
-        rows_of(g.store[0], nets.store, last, (M - W) * B).reshape(M - W, B, 2),
-        g.share[0],
+        g.q[0], above, below, flat[nets.balance + n], at, m.asks[t], m.width[t], m.u[t], g.asks[0], g.x[0],
+        g_above, g_below,
     )  # fmt: skip
     if learn:
         grad[nets.balance + n] += g_balance
-    if C:
-        score = rows_of(m.edge[t], nets.edge, last, C * B).reshape(C, B, 1)
-        split_back(
-            score, m.share[t], g.share[0], at, rows_of(g.edge[0], nets.edge, last, C * B).reshape(C, B, 1)
-        )
+    ask_back(g.asks[0], m.asks[t], at, g_above, g_below, g_score, g.own[0])
+    if len(at.choices):
         network_back(flat, grad, nets.edge, n, m.edge[t], g.edge[0], C * B, learn)
-        meet_back(rows_of(g.edge[0], nets.edge, 0, C * B).reshape(C, B, -1), at, g.own[0], g.context[0])
+        g_seen = rows_of(g.edge[0], nets.edge, 0, C * B).reshape(C, B, -1)
+        meet_back(g_seen, g_score, at, g.own[0], g.context[0])
     network_back(flat, grad, nets.warehouse, n, m.warehouse[t], g.warehouse[0], W * B, learn)
     network_back(flat, grad, nets.store, n, m.store[t], g.store[0], (M - W) * B, learn)
     g_said = rows_of(g.summary[0], nets.summary, 1, M * B)
@@ -188,7 +184,7 @@ class CompiledPaths:
 
     def __init__(self, problem: Problem, parameters: Parameters) -> None:
         g, s = graph_of(problem), problem.simulator
-        self.parameters, self.lanes, self.place = parameters, lanes_of(s), _place(g, s)
+        self.parameters, self.lanes, self.place = parameters, lanes_of(s), _place(problem)
         self.M, self.W, self.E, self.L = g.M, g.W, g.E, s.L
         summary, above, below, edge = (
             net_of(parameters, name, "relu") for name in ("summary_", "warehouse_", "store_", "edge_")
@@ -219,20 +215,23 @@ class CompiledPaths:
         return torch.from_numpy(cost) / (T * n), ends
 
     def _memory(self, T: int, B: int) -> Memory:
-        """Return room for T periods; shares of edges without a choice are 1 and stay so."""
+        """Return room for T periods."""
         M, W, E, dtype = self.M, self.W, self.E, self.place.unit.dtype
         F, K = self.nets.summary.sizes
         C = 2 * self.L + 1 + K
         states, sides, ends = (B, M, self.L), (M, B), (B, E)
-        shapes = states, (M, B, F), (W, B, C), (E, B), sides, sides, (W + 1, B), ends, ends
+        shapes = states, (M, B, F), (W, B, C), (E, B), sides, (W + 1, B), ends, ends
         rows = M, W, M - W, max(len(self.place.choices), 1)
         nets = [scratch(net, B * k).shape for net, k in zip(self.nets[:4], rows, strict=True)]
-        more = [1, *[0] * 12]
+        more = [1, *[0] * 11]
         return Memory(*(np.ones((T + i, *s), dtype) for i, s in zip(more, (*shapes, *nets), strict=True)))
 
 
-def _place(g: Graph, s: Simulator) -> Place:
-    """Return what the loops know of a graph."""
-    numbers = g.unit[:, 0], g.base[:, 0], g.spread[:, 0], g.location[:, 0], g.edge[:, 0]
-    rest = g.reach, g.into, g.out_of, g.source, g.target, g.choices, s.holds
-    return Place(*(np.ascontiguousarray(x.numpy()) for x in (*numbers, *rest)))
+def _place(problem: Problem) -> Place:
+    """Return what the loops know of a problem."""
+    g, start = graph_of(problem), sourcing_of(problem)
+    which = torch.full((g.E,), -1).index_copy(0, g.choices, torch.arange(len(g.choices)))
+    numbers = start.unit[:, 0], start.base[:, 0], g.spread[:, 0], start.location[:, 0], start.edge[:, 0]
+    rest = start.reach, start.into, start.out_of, g.source, g.target, g.choices, start.turn, which
+    levels = start.level[:, 0], start.counts[:, 0], start.usual[:, 0], problem.simulator.holds
+    return Place(*(np.ascontiguousarray(x.numpy()) for x in (*numbers, *rest, *levels)))
