@@ -4,7 +4,7 @@ Alvo, Russo, Kanoria & Lee (2023), Deep reinforcement learning for inventory net
 optimization, arXiv:2306.11246: weights that stores share, and contexts that sum up the rest of the network.
 Federgruen & Zipkin (1984), Approximations of dynamic, multilocation production and inventory problems,
 Management Science 30: shortages shared out so that all are equally likely to run out.
-Veeraraghavan & Scheller-Wolf (2008), Now or later, Operations Research 56: levels of a fast and a slow source.
+Veeraraghavan & Scheller-Wolf (2008), Now or later, Operations Research 56: levels of two sources.
 
 Location i has the echelon position z[i]. With the levels S of a heuristic, and what its sources have and are
 asked for as context::
