@@ -4,7 +4,8 @@
     python control.py --list long --device cuda     # HalfCheetah, Walker2d, Ant, Humanoid, a million steps
 
 Every run has its folder under ``--out`` and goes on where it stopped: the same command continues. The table
-is of the last evaluation, ten episodes of the deterministic policy per seed. See README.md.
+is of the last evaluation, ten episodes of the deterministic policy per seed. On the pendulum, where 10,000
+steps are five rollouts, the agents that learn from rollouts are given ten times the steps. See README.md.
 """
 
 import json
@@ -32,15 +33,19 @@ LISTS = {
 AGENTS = {
     "sac": online.SACConfig,
     "td3": online.TD3Config,
-    "ppo": online.PPOConfig,
+    "ddpg": online.DDPGConfig,
+    "dsac": online.DSACConfig,
     "dsac_t": online.DSACTConfig,
     "pmoe": online.PMOEConfig,
+    "ppo": online.PPOConfig,
+    "pmoe_ppo": online.PMOEPPOConfig,
 }
+TIMES = {"pendulum": {"ppo": 10, "pmoe_ppo": 10}}  # as many steps as the list says
 
 
 def returns(agent, env, steps, args):
     """Train, or go on, or only read: mean return of each seed at the last evaluation."""
-    out = Path(args.out) / f"{agent}-{env}"
+    out = Path(args.out) / f"{agent}-{env}-{steps}"
     done = out / "result.json"
     if done.exists():
         held = json.loads(done.read_text(encoding="utf-8"))
@@ -74,10 +79,11 @@ def main():
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     rows = []
-    for env, steps in LISTS[args.list].items():
+    for env, least in LISTS[args.list].items():
         for agent in args.agents.split(","):
             if args.only not in f"{agent}-{env}":
                 continue
+            steps = least * TIMES.get(args.list, {}).get(agent, 1)
             x = np.array(returns(agent, env, steps, args))[:, None]
             interval = stratified_bootstrap(iqm, x, rng=np.random.default_rng(0))
             ends = f"{number(float(interval.low))} to {number(float(interval.high))}"
