@@ -60,7 +60,7 @@ SCARCE_PUBLISHED = {  # number of paths: percent of the graph network, and of th
 BRIEF = {"samples": 1, "eval_periods": 1, "eval_warm_up": 0}  # the evaluation is done here
 SHARED = HDPOConfig(batch_size=16, periods=64, tail=10, lr=0.005, **BRIEF)
 PASSING = HDPOConfig(batch_size=64, periods=60, lr=0.01, **BRIEF)
-MANY = HDPOConfig(batch_size=16, periods=72, tail=16, lr=0.005, **BRIEF)
+MANY = HDPOConfig(batch_size=5, periods=72, tail=16, lr=0.01, **BRIEF)
 DEEP = HDPOConfig(batch_size=32, periods=100, lr=0.003, average=0.03, **BRIEF)
 SCARCE = HDPOConfig(batch_size=64, periods=50, persistent=False, lr=0.004, average=0.05, **BRIEF)
 
@@ -191,8 +191,8 @@ def transshipment(args):
 
 def many_warehouses(args):
     build = lambda n: setting("many_warehouses", stores=n)  # noqa: E731
-    sizes = PUBLISHED["many_warehouses"]
-    return against("many_warehouses", sizes, SharedLevelPolicy(), MANY, updates, args, build)
+    sizes, steps = PUBLISHED["many_warehouses"], lambda n: 4000 + 25_000 // n
+    return against("many_warehouses", sizes, SharedLevelPolicy(), MANY, steps, args, build)
 
 
 def serial(args):
