@@ -138,13 +138,30 @@ def test_prices_and_demand_pass_upstream():
 
 
 def test_a_warehouse_covers_what_is_asked_until_an_order_arrives():
-    """What it is asked for in this period it knows; then 3 periods at its quantile."""
-    given = two_echelons()
-    network = replace(given.network, lead_time=np.array([3, 3, 2, 1]))
-    found = source_levels(replace(given, network=network))
-    sd = 7 * _calm(given)[0]
-    want = 12 * 3 + norm.ppf(WAREHOUSE_RATIO) * sd * math.sqrt(3)
-    assert found.level[0] == pytest.approx(want, rel=0.06)
+    """What it is asked for in this period it knows; then 3 periods at its quantile, of independent stores."""
+    n, names = 8, [f"s{i}" for i in range(8)]
+    network = Network.build(
+        supplier("far"), supplier("near"), warehouse("w", holding=0.5),
+        *(store(name, holding=1.0, penalty=9.0) for name in names),
+        edge("far", "w", lead_time=3, unit_cost=1.0), edge("near", "w", lead_time=3, unit_cost=1.5),
+        *(edge("w", name, lead_time=2) for name in names),
+        unmet="backlog", demand=MultivariateNormal([9.0] * n, [3.0] * n, 0.0, clipped=True),
+    )  # fmt: skip
+    found = source_levels(Setting("eight stores", network, np.full(n, 9.0), np.full(n, 3.0)))
+    want = 3 * 72 + norm.ppf(WAREHOUSE_RATIO) * 3 * math.sqrt(3 * n)
+    assert found.level[0] == pytest.approx(want, rel=0.02)
+
+
+def test_of_three_sources_each_wants_what_those_before_it_leave():
+    """By hand: levels 10, 30, 44 of lead times 0, 2, 3; 9 on the way, to arrive in one period."""
+    given = shop((0, 3.0), (2, 2.0), (3, 1.0))
+    problem, policy = Problem(given, dtype=torch.float64), SharedLevelPolicy((4,), 2)
+    sourcing_of(problem).level = torch.tensor([[10.0], [30.0], [44.0]], dtype=torch.float64)
+    parameters = policy.init(problem, seed_keys([0])).tensors
+    for on_hand, want in ((4.0, [6.0, 11.0, 14.0]), (12.0, [0.0, 9.0, 14.0]), (-40.0, [50.0, 11.0, 14.0])):
+        x = torch.tensor([[[[on_hand, 9.0, 0.0]]]], dtype=torch.float64)
+        q = policy.orders(parameters, problem, Seen(x))[0, 0].tolist()
+        assert q == pytest.approx(want), on_hand
 
 
 def test_a_start_of_many_warehouses_is_near_the_trained_policy():
