@@ -1,7 +1,6 @@
 """Levels of several sources: against a pipeline followed by hand, newsvendor levels, and other levels."""
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
