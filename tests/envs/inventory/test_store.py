@@ -151,6 +151,37 @@ def test_chains_that_mix_slowly_need_no_more_sweeps(direct, monkeypatch):
     )
 
 
+@pytest.mark.parametrize(("direct", "most"), [(0, 400), (1500, 200)])
+def test_sweeps_end_where_rounding_hides_the_rest(direct, most, monkeypatch):
+    def policy(x):
+        return np.where(x[:, 0] < 300, 3, 0)
+
+    monkeypatch.setattr(chain, "DIRECT", direct)
+    with pytest.warns(RuntimeWarning, match=f"stopped after {most} sweeps between"):
+        done = evaluate_store(policy, Poisson(3.0), lead_time=1, penalty=1e8)
+    P, c = naive_chain(policy, done.states, Poisson(3.0), 1e8)
+    assert done.cost == pytest.approx(naive_shares(P) @ c, rel=1e-9)
+    assert done.upper - done.lower < 1e-9 * done.cost
+
+
+def test_a_krylov_method_brings_costs_nearer_or_nothing(monkeypatch):
+    """Costs per period of a million beside differences of 1e-6 that are left of them."""
+    P = chain._reach(BaseStock(9), naive.laws(Poisson(5.0))[1], np.zeros(3, dtype=np.int64), True, 10**6)[2]
+    rng = np.random.default_rng(0)
+    for size in (1e-6, 1.0):
+        d = 1e6 + size * rng.random(P.shape[0])
+        v = chain._poisson(P, d)
+        assert np.ptp(d + P @ v - v) < 1e-3 * size
+    monkeypatch.setattr(chain, "KRYLOV", 1)
+    for _ in range(20):
+        d = rng.normal(size=P.shape[0])
+        v = chain._poisson(P, d)
+        assert np.ptp(d + P @ v - v) <= np.ptp(d)
+        m = chain._balance(P.T.tocsr(), d - d.mean())
+        left = d - d.mean() + P.T @ m - m
+        assert np.abs(left).sum() <= np.abs(d - d.mean()).sum()
+
+
 def naive_chain(policy, states, demand, penalty):
     """Dense transition matrix and costs of a store with lead time 1."""
     d, p = naive.laws(demand)
