@@ -404,7 +404,7 @@ class _Pass(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, anchor: Tensor, net: FusedMLP) -> Tensor:
         ctx.net = net
-        return net.forward(x)
+        return net.forward(x).detach()  # else the buffer itself would be part of the graph
 
     @staticmethod
     def backward(ctx: Any, *grad: Any) -> Any:

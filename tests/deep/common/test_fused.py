@@ -151,6 +151,19 @@ def test_a_call_without_gradients_gives_the_outputs_and_leaves_the_way_back(acti
     assert torch.equal(p.grad, wanted)
 
 
+@pytest.mark.parametrize("B", [7, 40])
+@pytest.mark.parametrize("sizes", [(5, 2), (5, 16, 2)])
+def test_outside_autograd_after_a_call_inside(sizes, B):
+    """What autograd holds of the first is no longer the buffers of the second."""
+    p = parameters(1, (), sizes)
+    net, x = network(p, "relu"), torch.randn(1, B, 5)
+    y = net(x)
+    assert y.requires_grad
+    z = net.run(x)
+    assert not z.requires_grad
+    assert torch.equal(z, y)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("activation", ["relu", "gelu"])
 def test_seeds_side_by_side_give_what_each_gives_alone(activation, dtype, threads):
