@@ -226,7 +226,8 @@ def make_update(
     """Return what learns from a rollout, and its optimiser.
 
     ``update(data, order, lr, u)`` changes the parameters in place; `order` (N, epochs, M) shuffles the rows,
-    `u` numbers the first minibatch. It returns metrics of shape (N,), means over the minibatches.
+    `u` numbers the first minibatch. It returns metrics of shape (N,), means over the minibatches that were
+    learnt from.
     """
     adam = SeedAdam(parameters, config.adam_eps)
     K, seeds = config.num_experts, torch.arange(len(keys), device=keys.device)[:, None]
@@ -249,6 +250,7 @@ def make_update(
 
     def update(data: Data, order: Tensor, lr: float, u: int) -> dict[str, Tensor]:
         metrics: dict[str, Tensor] = {}
+        taken = data.weight.new_zeros(len(keys))
         minibatches = [rows for epoch in order.unbind(1) for rows in epoch.split(config.batch_size, dim=1)]
         for i, rows in enumerate(minibatches):
             batch = Data(*(x[seeds, rows] for x in data))
@@ -257,10 +259,13 @@ def make_update(
             found = losses(batch, noise)
             sum(x.sum() for name, x in found.items() if name != "divergence").backward()
             found["grad_norm"] = clip_by_norm(parameters, config.max_grad_norm)
-            adam.step(lr, batch.weight.sum(dim=1) > 0)
+            goes = batch.weight.sum(dim=1) > 0
+            adam.step(lr, goes)
+            taken += goes
             for name, x in found.items():
-                metrics[name] = metrics.get(name, 0.0) + x.detach() / len(minibatches)
-        return metrics | {"lr": torch.full((len(keys),), lr, device=keys.device)}
+                metrics[name] = metrics.get(name, 0.0) + torch.where(goes, x.detach(), 0.0)
+        means = {name: x / taken.clamp_min(1.0) for name, x in metrics.items()}
+        return means | {"lr": torch.full((len(keys),), lr, device=keys.device)}
 
     return update, adam
 

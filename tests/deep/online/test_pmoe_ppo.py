@@ -184,11 +184,13 @@ def test_a_minibatch_of_resets_is_no_step():
     alone, _ = filled(config)
     reference, _ = make_update(config, alone, keys)
     for order, u in ((first, 0), (first, 1)):
-        reference(data, order, 0.01, u)
-    update(data, both, 0.01, 1)
+        wanted = reference(data, order, 0.01, u)
+    metrics = update(data, both, 0.01, 1)
     assert adam.count.tolist() == [3.0, 2.0]
     for name, x in parameters.tensors.items():
         torch.testing.assert_close(x[1], alone[name][1], msg=name)
+    for name, x in metrics.items():
+        torch.testing.assert_close(x[1], wanted[name][1], msg=name)
 
 
 def test_the_deterministic_action_is_the_mean_of_the_likeliest_expert():
