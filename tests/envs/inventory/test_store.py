@@ -164,6 +164,11 @@ def test_sweeps_end_where_rounding_hides_the_rest(direct, most, monkeypatch):
     assert done.upper - done.lower < 1e-9 * done.cost
 
 
+def test_bounds_have_room_for_the_rounding_of_large_values():
+    bounds = chain._bounds(np.array([2.0, 1.0, 3.0]), np.array([0.0, -1e9, 1.0]))
+    np.testing.assert_allclose(bounds, [1 - 1e-6, 3 + 1e-6, 1e-6], rtol=1e-12)
+
+
 def test_a_krylov_method_brings_costs_nearer_or_nothing(monkeypatch):
     """Costs per period of a million beside differences of 1e-6 that are left of them."""
     P = chain._reach(BaseStock(9), naive.laws(Poisson(5.0))[1], np.zeros(3, dtype=np.int64), True, 10**6)[2]
