@@ -1,5 +1,6 @@
 """What environments have in common, however they are stepped: spaces, seeds, checks, episodes."""
 
+import math
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -10,8 +11,11 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete
 
 from eluder.core import checks
+from eluder.core.kernels import kernel
 
 __all__ = ["Step", "Stepping", "reset_seed"]
+
+ONE = np.float32(1.0)
 
 
 class Step(NamedTuple):
@@ -71,9 +75,12 @@ class Stepping(ABC):
         self.first = int(observation.start) if isinstance(observation, Discrete) else 0
         self.observation_space = _observations(self.name, observation)
         self.action_space = action
+        self.discrete = isinstance(action, Discrete)
         self.low, self.high = _actions(self.name, action)
         self.half = (self.high - self.low) / 2.0
         self.obs = np.zeros((self.num, *self.observation_space.shape), np.float32)
+        self.always = np.ones(self.num, bool)  # what `valid` is where no step is spent on a reset
+        self.always.flags.writeable = False
 
     def __enter__(self) -> Self:
         return self
@@ -115,37 +122,37 @@ class Stepping(ABC):
         ndarray
             Of the type and shape of the environment's space.
         """
-        if isinstance(self.action_space, Discrete):
+        if self.discrete:
             return action + int(self.action_space.start)
-        x = np.maximum(np.minimum(action, 1.0), -1.0)
-        x = np.minimum(self.low + (x + 1.0) * self.half, self.high)
-        x = x.reshape(*action.shape[:-1], *self.action_space.shape)
-        return np.asarray(x, self.action_space.dtype)
+        out = np.empty((*action.shape[:-1], *self.action_space.shape), self.action_space.dtype)
+        _to_box(action.reshape(-1), self.low, self.half, self.high, out.reshape(-1))
+        return out
 
     def _checked_actions(self, action: np.ndarray) -> np.ndarray:
         """Return a copy of the actions of a step; refuse other shapes and what is no action."""
         given = np.array(action)
-        discrete = isinstance(self.action_space, Discrete)
-        shape = (self.num,) if discrete else (self.num, self.low.size)
+        shape = (self.num,) if self.discrete else (self.num, self.low.size)
         if given.shape != shape:
             raise ValueError(f"action must have shape {shape}, got {given.shape}")
-        good = (given >= 0) & (given < self.action_space.n) if discrete else np.isfinite(given)
+        if not self.discrete and not _bad(given.reshape(-1)):
+            return given
+        good = (given >= 0) & (given < self.action_space.n) if self.discrete else np.isfinite(given)
         if not good.all():
             e, *index = (int(i) for i in np.argwhere(~good)[0])
-            within = f"in 0..{self.action_space.n - 1}" if discrete else "finite"
+            within = f"in 0..{self.action_space.n - 1}" if self.discrete else "finite"
             raise ValueError(f"action{[e, *index]} must be {within}, got {given[(e, *index)]}")
         return given
 
     def _rewards(self, x: np.ndarray) -> np.ndarray:
         """Return rewards as float32; refuse those that are not finite there."""
-        with np.errstate(over="ignore"):
-            rewards = np.asarray(x, np.float32)
-        self._check("reward", rewards)
+        rewards = np.empty(self.num, np.float32)
+        if _narrow(x, rewards):
+            self._check("reward", rewards)
         return rewards
 
     def _check(self, what: str, x: np.ndarray) -> None:
         """Refuse observations and rewards that are not finite."""
-        if not np.isfinite(x).all():
+        if _bad(x.reshape(-1)):
             e, *index = (int(i) for i in np.argwhere(~np.isfinite(x))[0])
             raise ValueError(
                 f"{self.name} (environment {e}, seed {self.seeds[e]}) gave {what}{index or ''} = "
@@ -162,6 +169,34 @@ class Stepping(ABC):
         """
         ended, self.ended = self.ended, []
         return ended
+
+
+@kernel
+def _to_box(x: np.ndarray, low: np.ndarray, half: np.ndarray, high: np.ndarray, out: np.ndarray) -> None:
+    """Fill `out` with actions in the units of a box, from [-1, 1]; what is beyond is cut."""
+    for i in range(x.size):
+        j = i % low.size
+        y = ONE if x[i] > ONE else x[i]
+        y = -ONE if y < -ONE else y
+        z = low[j] + (y + ONE) * half[j]
+        out[i] = high[j] if z > high[j] else z
+
+
+@kernel
+def _bad(x: np.ndarray) -> int:
+    """Count the entries that are not finite: one call, where NumPy takes two and an array."""
+    bad = 0
+    for i in range(x.size):
+        bad += not math.isfinite(x[i])
+    return bad
+
+
+@kernel
+def _narrow(x: np.ndarray, out: np.ndarray) -> int:
+    """Fill `out` with numbers of another type, without warnings; count those that are not finite there."""
+    for i in range(x.size):
+        out[i] = x[i]
+    return _bad(out)
 
 
 def _observations(name: str, space: gymnasium.Space) -> Box:

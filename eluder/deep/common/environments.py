@@ -118,7 +118,7 @@ class Environments(Stepping):
 
     def _fitting(self, obs: Any) -> Any:
         """Return an observation; refuse one of another shape than its space says."""
-        if np.shape(obs) != self.obs.shape[1:]:
+        if (obs.shape if isinstance(obs, np.ndarray) else np.shape(obs)) != self.obs.shape[1:]:
             raise ValueError(
                 f"{self.name} gave an observation of shape {np.shape(obs)}, its space says "
                 f"{self.obs.shape[1:]}"
@@ -181,7 +181,7 @@ class Environments(Stepping):
                 raise ValueError(f"{self.name} gave reward {got!r}, it must be a number") from None
             follow[e] = self._fitting(self._encode(obs) if self.one_hot else obs)
             self.actions[e].append(action[e])
-            self.totals[e] += float(reward[e])
+            self.totals[e] += reward.item(e)
             if terminated[e] or truncated[e]:
                 ended[e] = (self.totals[e], len(self.actions[e]), self._reset(e))
 
@@ -195,7 +195,7 @@ class Environments(Stepping):
                 self.ended.append((e, total, length))
                 self.obs[e] = obs
             self._check("observation", self.obs)
-        return Step(self.obs, rewards, follow, terminated, truncated, np.ones(n, bool))
+        return Step(self.obs, rewards, follow, terminated, truncated, self.always)
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Return what brings the environments back.

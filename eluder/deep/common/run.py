@@ -90,7 +90,8 @@ class Run(Training):
         threads = schedule.env_threads
         self.envs = make_environments(env, self.seeds, num_envs, threads=threads)
         self.judges = make_environments(env, self.seeds, 1, threads=threads, purpose="evaluate")
-        self._seen = torch.empty(0)
+        self._here = devices.has_kernels(self.device)
+        self._seen = torch.empty(self.N, self.stride, self.obs_dim, device=self.device)
 
     def __enter__(self) -> Self:
         for thing in (self.envs, self.judges):
@@ -118,26 +119,20 @@ class Run(Training):
 
     def observations(self) -> Tensor:
         """Return the observations to act on: shape (N, E, obs_dim); off the CPU always the same tensor."""
-        return self._seen
+        return torch.from_numpy(self.obs) if self._here else self._seen
 
     def _see(self, obs: np.ndarray) -> None:
         """Take new observations of the environments."""
-        self.obs = obs
-        x = torch.from_numpy(np.ascontiguousarray(obs)).view(self.N, self.stride, self.obs_dim)
-        if devices.has_kernels(self.device):
-            self._seen = x
-        else:  # where graphs read it
-            self._seen = (
-                self._seen if self._seen.shape == x.shape else torch.empty_like(x, device=self.device)
-            )
-            self._seen.copy_(x, non_blocking=True)
+        self.obs = obs.reshape(self.N, self.stride, -1)
+        if not self._here:  # where graphs read it
+            self._seen.copy_(torch.from_numpy(self.obs), non_blocking=True)
 
-    def step(self, action: Tensor) -> tuple[np.ndarray, Step]:
+    def step(self, action: Tensor | np.ndarray) -> tuple[np.ndarray, Step]:
         """Take one step in every environment.
 
         Parameters
         ----------
-        action : Tensor, shape (N, E, A) in [-1, 1], or (N, E) of int64
+        action : Tensor or ndarray, shape (N, E, A) in [-1, 1], or (N, E) of int64
             The actions.
 
         Returns
@@ -147,10 +142,12 @@ class Run(Training):
         Step
             What followed; observations as rows.
         """
-        done = action.cpu().numpy().reshape(self.N * self.stride, *action.shape[2:])
+        array = action.numpy(force=True) if isinstance(action, Tensor) else action
+        done = array.reshape(self.N * self.stride, *array.shape[2:])
         step = self.envs.step(done)
-        rows = (len(done), self.obs_dim)
-        step = step._replace(obs=step.obs.reshape(rows), next_obs=step.next_obs.reshape(rows))
+        if step.obs.ndim != 2:
+            rows = (len(done), self.obs_dim)
+            step = step._replace(obs=step.obs.reshape(rows), next_obs=step.next_obs.reshape(rows))
         self._see(step.obs)
         return done, step
 

@@ -248,10 +248,11 @@ def values(parameters: Parameters, config: Any, obs: Tensor) -> Tensor:
 # --- acting ---
 
 
-def make_act(parameters: Parameters, norm: RunningNorm, config: PPOConfig) -> Callable[..., Tensor]:
+def make_act(parameters: Parameters, norm: RunningNorm, config: PPOConfig) -> Callable[..., Any]:
     """Return the policy: observations (N, B, obs_dim) and noise, or None for the mode, to actions.
 
-    Noise is normal of shape (N, B, A); for discrete actions uniform of shape (N, B, 1).
+    Noise is normal of shape (N, B, A); for discrete actions uniform of shape (N, B, 1). The kernels take
+    arrays as well as tensors, and return what they are given: a conversion costs as much as a layer.
     """
     discrete = "log_std" not in parameters.tensors
 
@@ -270,32 +271,31 @@ def make_act(parameters: Parameters, norm: RunningNorm, config: PPOConfig) -> Ca
     net, memory = net_of(parameters, "actor_", config.activation), {0: np.zeros((1, 1), np.float32)}
     flat, at = parameters.flat.numpy(), _place(parameters, "log_std")[0]
     mean, squares, count = (x.numpy() for x in (norm.mean, norm.squares, norm.count))
-    A, none = int(net.sizes[-1]), np.zeros((1, 1, 1), np.float32)
+    N, A, none = parameters.N, 1 if discrete else int(net.sizes[-1]), np.zeros((1, 1, 1), np.float32)
 
-    def by_kernel(obs: Tensor, noise: Tensor | None = None) -> Tensor:
-        obs = obs.expand(parameters.N, -1, -1)
-        N, B = obs.shape[:2]
+    def by_kernel(obs: Any, noise: Any = None) -> Any:
+        if isinstance(obs, Tensor):
+            given = None if noise is None else noise.numpy()
+            return torch.from_numpy(by_kernel(obs.expand(N, -1, -1).numpy(), given))
+        B, mode = obs.shape[1], noise is None
         if B not in memory:
             memory[B] = scratch(net, B)
-        out = np.empty((N, B, 1 if discrete else A), np.float32)
-        given = none if noise is None else noise.numpy()
-        act_rows(
-            flat, at, net, obs.contiguous().numpy(), mean, squares, count, norm.clip,
-            given, noise is None, discrete, memory[B], out,
-        )  # fmt: skip
-        action = torch.from_numpy(out)
-        return action[..., 0].long() if discrete else action
+        out, x = np.empty((N, B, A), np.float32), np.ascontiguousarray(obs)
+        noise = none if mode else noise
+        act_rows(flat, at, net, x, mean, squares, count, norm.clip, noise, mode, discrete, memory[B], out)
+        return out[..., 0].astype(np.int64) if discrete else out
 
     return by_kernel
 
 
-def draw_noise(parameters: Parameters, keys: Tensor, k: int, T: int, E: int) -> Tensor:
-    """Return the noise of the actions of rollout k, time first: (T, N, E, A), or (T, N, E, 1)."""
+def draw_noise(parameters: Parameters, config: PPOConfig, keys: Tensor, k: int, T: int, E: int) -> Any:
+    """Return the noise of rollout k, time first, (T, N, E, A) or (T, N, E, 1): an array for the kernels."""
     if "log_std" in parameters.tensors:
         noise = normal(keys, k, ACT, (T, E, parameters["log_std"].shape[-1]))
     else:
         noise = uniform(keys, k, ACT, (T, E, 1))
-    return noise.transpose(0, 1).contiguous()
+    noise = noise.transpose(0, 1).contiguous()
+    return noise.numpy() if fused_here(config, parameters) else noise
 
 
 def fused_here(config: PPOConfig, parameters: Parameters) -> bool:
@@ -540,16 +540,17 @@ def ppo(
         update, adam = make_update(config, parameters)
         act = make_act(parameters, norm, config)
         run.keep(parameters=parameters, adam=adam, norm=norm, scale=scale, rollout=rollout)
-        noise = draw_noise(parameters, run.keys, run.start // (E * T), T, E)
+        noise = draw_noise(parameters, config, run.keys, run.start // (E * T), T, E)
+        here = fused_here(config, parameters)
 
         for t in run:
             # act
             k, i = divmod(t // E, T)
-            obs = run.observations()
-            action = act(obs, noise[i])
+            obs = run.obs
+            action = act(obs if here else run.observations(), noise[i])
 
             # step
-            rollout.add(i, obs.cpu().numpy(), *run.step(action))
+            rollout.add(i, obs, *run.step(action))
 
             # learn
             if i == T - 1:
@@ -560,7 +561,7 @@ def ppo(
                 run.metrics = update(data, order, step_size(config, t + E - T * E, run.steps))
                 if config.normalise_obs:
                     norm.update(as_rows(rollout.obs, device), data.weight)
-                noise = draw_noise(parameters, run.keys, k + 1, T, E)
+                noise = draw_noise(parameters, config, run.keys, k + 1, T, E)
 
             run.after(t, act)
         statistics = {"mean": norm.mean, "var": norm.var}
