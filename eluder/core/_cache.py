@@ -3,7 +3,7 @@
 Numba's own cache looks only at the file a kernel stands in: after an edit of a function it *calls* in
 another file, the old machine code is served silently. Here each module has a directory named by a hash
 of its own source and of every module of the package that it imports, directly or not. Where no directory
-can be written, kernels compile in memory.
+can be written, kernels compile in memory. Processes may fill one cache at the same time.
 """
 
 import contextlib
@@ -12,13 +12,19 @@ import hashlib
 import os
 import re
 import shutil
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numba
 import numpy as np
-from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+from numba.core.caching import (
+    CompileResultCacheImpl,
+    FunctionCache,
+    IndexDataCacheFile,
+    _CacheLocator,
+)
 from numba.misc.appdirs import AppDirs
 
 __all__ = ["KernelCache", "cache_dir"]
@@ -100,10 +106,26 @@ class _Impl(CompileResultCacheImpl):  # type: ignore[misc]
     _locator_classes: ClassVar[list[type]] = [_Locator]
 
 
+class _Files(IndexDataCacheFile):  # type: ignore[misc]
+    """Name each file of machine code for itself.
+
+    Numba counts them: two processes that compile a function for two signatures at once would both take
+    the next number, and one signature could be served the code of the other. Now one of them is a miss.
+    """
+
+    def _data_name(self, number: int) -> str:
+        return f"{Path(self._index_name).stem}.{uuid.uuid4().hex}.nbc"
+
+
 class KernelCache(FunctionCache):  # type: ignore[misc]
     """Numba's function cache in a directory that depends on all sources; any failure is a miss."""
 
     _impl_class = _Impl
+
+    def __init__(self, py_func: Any) -> None:
+        super().__init__(py_func)
+        locator = self._impl.locator
+        self._cache_file = _Files(self._cache_path, self._impl.filename_base, locator.get_source_stamp())
 
     @contextlib.contextmanager
     def _guard_against_spurious_io_errors(self) -> Iterator[None]:

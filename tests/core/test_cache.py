@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import eluder
+from eluder.core._cache import KernelCache, _Files
 
 CHAIN = {
     "_bottom": "from eluder.core.kernels import kernel\n\n\n@kernel\ndef bottom(x):\n    return x + 1.0\n",
@@ -105,6 +106,24 @@ def test_a_damaged_file_is_a_miss_and_is_repaired(home, what, damage):
         file.write_bytes(file.read_bytes()[:-20] if damage is None else damage)
     assert run(home) == ["4.0", "0"]
     assert run(home) == ["4.0", "1"]
+
+
+def test_two_writers_do_not_mix_up_their_signatures(tmp_path, monkeypatch):
+    """Both read the empty index; then the second one saves all between the two files of the first."""
+    first, second = (_Files(str(tmp_path), "f-1.py3", "stamp") for _ in range(2))
+    save_data = first._save_data
+    monkeypatch.setattr(second, "_load_index", dict)
+
+    def save_data_late(name, data):
+        second.save("int64", "code of int64")
+        save_data(name, data)
+
+    monkeypatch.setattr(first, "_save_data", save_data_late)
+    first.save("float64", "code of float64")
+    fresh = _Files(str(tmp_path), "f-1.py3", "stamp")
+    assert fresh.load("int64") == "code of int64"
+    assert fresh.load("float64") in (None, "code of float64")
+    assert isinstance(KernelCache(run)._cache_file, _Files)
 
 
 def test_nothing_writable_is_never_fatal(home):
