@@ -27,7 +27,10 @@ Deviations from the paper:
   co-author's public code. Its ratio multiplies densities of single experts by a broadcast that mixes rows;
   here the ratio is that of the mixture.
 - The frequency loss is the sum over experts, as in `pmoe`; that code takes their mean.
-- The deterministic action is the mean of the likeliest expert; that code draws the expert.
+- Evaluation takes the mean of an expert that the gate draws, with a random number that is a function of
+  seed and observation; that code draws from the expert too. The likeliest expert would not do: the draws of
+  wide experts overlap, all weights stay near 1 / K, and where the likeliest one is wrong it is so at every
+  visit, while the policy that was learnt leaves such states by chance.
 - K = 4; everything else is PPO's here, see `ppo`: statistics that change after a rollout, time limits that do
   not end the value.
 """
@@ -71,7 +74,8 @@ from eluder.deep.online._ppo_kernels import Data
 
 __all__ = ["PMOEPPOConfig", "pmoe_ppo"]
 
-ACTOR, CRITIC, JUDGE, GATE, ACT, EXPERT, SHUFFLE, BEST = range(0, 8000, 1000)  # streams of random numbers
+# streams of random numbers
+ACTOR, CRITIC, JUDGE, GATE, ACT, EXPERT, SHUFFLE, BEST, PLAY = range(0, 9000, 1000)
 
 
 @dataclass(frozen=True)
@@ -207,13 +211,29 @@ def gate_loss(w: Tensor, best: Tensor, weight: Tensor) -> Tensor:
     return weighted_mean((w - v).square().sum(dim=-1), weight)
 
 
-def make_act(parameters: Parameters, norm: RunningNorm, config: PMOEPPOConfig) -> Callable[..., Tensor]:
-    """Return the policy: the mean of the likeliest expert, or a draw by noise (N, B, A) and u (N, B)."""
+def fixed_uniform(keys: Tensor, obs: Tensor) -> Tensor:
+    """Return a number in (0, 1) for each observation, (N, B, obs_dim) to (N, B): the same at each visit.
+
+    The upper bits of ``odd . words`` modulo 2^64, with 32-bit words and random odd factors, mixed once more.
+    """
+    words = (obs.float() + 0.0).view(torch.int32).long()  # -0 is 0
+    odd = bits(keys, 0, PLAY, obs.shape[-1] + 1)[:, None] | 1
+    rows = (words * odd[..., :-1]).sum(dim=-1)
+    rows = (rows ^ rows >> 32) * odd[..., -1]
+    return ((rows >> 41 & 0x7FFFFF) + 0.5) * 2.0**-23
+
+
+def make_act(
+    parameters: Parameters, norm: RunningNorm, config: PMOEPPOConfig, keys: Tensor
+) -> Callable[..., Tensor]:
+    """Return the policy: a draw by noise (N, B, A) and u (N, B); without, the mean of an expert drawn by
+    `fixed_uniform`.
+    """
 
     def act(obs: Tensor, noise: Tensor | None = None, u: Tensor | None = None) -> Tensor:
         with torch.no_grad():
             w, mean, log_std = mixture(parameters, config, norm(obs))
-            k = w.argmax(dim=-1) if u is None else draw_expert(w, u)
+            k = draw_expert(w, fixed_uniform(keys, obs) if u is None else u)
             mean = chosen(mean, k)
             return mean if noise is None else mean + chosen(log_std.expand(*w.shape, -1), k).exp() * noise
 
@@ -305,7 +325,8 @@ def pmoe_ppo(
     Returns
     -------
     TrainResult
-        Evaluations, parameters, and the policy that takes the mean of the likeliest expert.
+        Evaluations, parameters, and the policy that takes the mean of the expert that the gate draws: the
+        same at each visit of an observation.
 
     Raises
     ------
@@ -338,7 +359,7 @@ def pmoe_ppo(
         scale = RewardScale(run.N, E, config.gamma, device=device)
         rollout = Rollout(run.N, T, E, obs_dim, A)
         update, adam = make_update(config, parameters, run.keys)
-        act = make_act(parameters, norm, config)
+        act = make_act(parameters, norm, config, run.keys)
         run.keep(parameters=parameters, adam=adam, norm=norm, scale=scale, rollout=rollout)
         minibatches = config.epochs * -(-T * E // config.batch_size)
 

@@ -1,8 +1,7 @@
 """Agents with continuous actions swing a pendulum up: slow, two seeds of each, small networks.
 
 The best policies have some -140 on average; one that stays hanging has -1500 in an episode, chance -1200 on
-average. `test_ddpg.py` and `test_dqn.py` have checks of their own. PMOE-PPO is not here: with 100,000 steps
-some of its seeds still fail, see the table in benchmarks/README.md.
+average. `test_ddpg.py` and `test_dqn.py` have checks of their own.
 """
 
 import pytest
@@ -20,6 +19,7 @@ AGENTS = {
     "dsac_t": ("dsac_t", online.DSACTConfig(**OFF_POLICY), 12_000),
     "pmoe": ("pmoe", online.PMOEConfig(**OFF_POLICY), 8_000),
     "ppo": ("ppo", online.PPOConfig(), 100_000),
+    "pmoe_ppo": ("pmoe_ppo", online.PMOEPPOConfig(), 100_000),
 }
 
 

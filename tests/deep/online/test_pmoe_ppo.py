@@ -17,6 +17,7 @@ from eluder.deep.online import PMOEPPOConfig, Schedule, pmoe_ppo
 from eluder.deep.online._pmoe_ppo import (
     BEST,
     best_expert,
+    fixed_uniform,
     gate_loss,
     init,
     make_act,
@@ -193,16 +194,37 @@ def test_a_minibatch_of_resets_is_no_step():
         torch.testing.assert_close(x[1], wanted[name][1], msg=name)
 
 
-def test_the_deterministic_action_is_the_mean_of_the_likeliest_expert():
-    parameters, _ = filled(CONFIG)
-    act = make_act(parameters, RunningNorm(2, (D,)), CONFIG)
+def test_the_deterministic_action_is_the_mean_of_the_expert_drawn_for_the_observation():
+    parameters, keys = filled(CONFIG)
+    act = make_act(parameters, RunningNorm(2, (D,)), CONFIG, keys)
     obs = torch.randn(2, 6, D, generator=torch.Generator().manual_seed(5))
     w, mean, log_std = mixture(parameters, CONFIG, RunningNorm(2, (D,))(obs))
+    u, action = fixed_uniform(keys, obs), act(obs)
     for n, b in np.ndindex(2, 6):
-        torch.testing.assert_close(act(obs)[n, b], mean[n, b, w[n, b].argmax()].detach())
+        k = int((w[n, b].cumsum(dim=0) < u[n, b]).sum())
+        torch.testing.assert_close(action[n, b], mean[n, b, k].detach())
+    assert torch.equal(act(obs[:, 3:]), action[:, 3:])
     z, u = torch.ones(2, 6, A), torch.full((2, 6), 0.999999)
     last = (mean + log_std.exp())[:, :, K - 1].detach()
     torch.testing.assert_close(act(obs, z, u), last)
+
+
+def test_the_number_of_an_observation_is_uniform_and_its_own():
+    """On a grid as fine as float32: neighbours, rows and seeds are independent; no coordinate is lost."""
+    keys, B = seed_keys(range(2)), 4000
+    grid = torch.from_numpy(np.nextafter(np.float32(1.0), np.float32(2.0)) ** np.arange(B)).float()
+    obs = torch.stack([grid, torch.zeros(B), torch.ones(B)], dim=-1).expand(2, -1, -1)
+    assert len(obs[0].unique(dim=0)) == B
+    for order in ([0, 1, 2], [1, 2, 0], [2, 0, 1]):
+        u = fixed_uniform(keys, obs[..., order]).double().numpy()
+        assert len(np.unique(u)) > 2 * B - 10
+        for x in u:
+            np.testing.assert_allclose(np.histogram(x, 10, (0, 1))[0], B / 10, atol=5 * math.sqrt(B * 0.09))
+            assert abs(np.corrcoef(x[1:], x[:-1])[0, 1]) < 5 / math.sqrt(B)
+        assert abs(np.corrcoef(*u)[0, 1]) < 5 / math.sqrt(B)
+    zero = torch.zeros(2, 1, D)
+    assert torch.equal(fixed_uniform(keys, zero), fixed_uniform(keys, -zero))
+    assert torch.equal(fixed_uniform(keys[1:], obs[1:]), fixed_uniform(keys, obs)[1:])
 
 
 FAST = {
@@ -252,9 +274,9 @@ def test_what_the_loop_hands_over(normalise, monkeypatch):
         update, adam = make_update(*arguments)
         return lambda *told: updates.append(told) or update(*told), adam
 
-    def actor(parameters, norm, config):
+    def actor(parameters, norm, *told):
         clips.append(norm.clip)
-        act = make_act(parameters, norm, config)
+        act = make_act(parameters, norm, *told)
         return lambda *told: (draws.append(told[1:]) if len(told) > 1 else None, act(*told))[1]
 
     monkeypatch.setattr(module, "make_update", learner)
