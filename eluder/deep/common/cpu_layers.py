@@ -14,19 +14,18 @@ P, of degree 6, is a fit to the scaled complementary error function: q and a q(a
 small ones by 1e-5 of themselves; the exponential is off by 8e-8 of itself.
 """
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from eluder.core.kernels import _compiled, kernel
+from eluder.core.kernels import kernel
+from eluder.deep.common.cpu_math import contracted
 
 __all__ = ["LAYERS", "accumulate", "array", "bias_gelu", "bias_relu", "gelu_backward", "relu_backward"]
 
-F = TypeVar("F", bound=Callable[..., Any])
 Array = NDArray[Any]  # of float32, or of uint16: bits of bfloat16
 ZERO, ONE = np.float32(0.0), np.float32(1.0)
 T, DENSITY = np.float32(0.34), np.float32(0.3989422804014327)
@@ -43,14 +42,6 @@ END = np.float32(13.0)  # exp(-a^2 / 2) is 0 from here on
 NEAREST = np.float32(1.5 * 2.0**23)  # the last bits of x + this are the integer nearest to x
 ZEROTH, EXPONENT = NEAREST.view(np.int32), np.int32(23)
 SHIFT, ROUND, BIT, NAN = np.uint32(16), np.uint32(0x7FFF), np.uint32(1), np.uint32(0x7FC0)
-
-
-def _contracted(function: F) -> F:
-    """Compile as `kernel` does, but let a product and a sum be one instruction where there is one.
-
-    That is rounded once, not twice: other last digits than without, as with BLAS.
-    """
-    return _compiled(function, {"contract"})
 
 
 def array(x: Tensor) -> Array:
@@ -132,7 +123,7 @@ def bias_relu(z: Array, b: Array, h: Array) -> None:
                 _into(z, h, b, k, i, j, y)
 
 
-@_contracted
+@contracted
 def bias_gelu(z: Array, b: Array, h: Array) -> None:
     """Add the bias and apply GELU, within the rounding of float32.
 

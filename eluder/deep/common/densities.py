@@ -3,9 +3,12 @@
 import math
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from eluder.deep.common import cpu_densities, devices
 
 __all__ = ["gaussian_log_density", "log_tanh_derivative", "tanh_gaussian", "tanh_gaussian_log_density"]
 
@@ -104,9 +107,19 @@ def tanh_gaussian(mean: Tensor, log_std: Tensor, noise: Tensor) -> tuple[Tensor,
     return action, log_prob
 
 
-def tanh_gaussian_with_spread(mean: Tensor, log_std: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def tanh_gaussian_with_spread(
+    mean: Tensor, log_std: Tensor, noise: Tensor, log_std_range: tuple[float, float] = (-math.inf, math.inf)
+) -> tuple[Tensor, Tensor, Tensor]:
     """Return action and log-density like `tanh_gaussian`, and what its gradient by hand needs: ``std
-    noise``."""
+    noise``; log_std is cut to an interval first."""
+    if _in_loops(mean) and mean.shape == log_std.shape == noise.shape:
+        shape, (low, high) = mean.shape, log_std_range
+        action, spread, log_prob = (np.empty(x, np.float32) for x in (shape, shape, shape[:-1]))
+        given = _rows(mean), _rows(log_std), _rows(noise)
+        into = action.reshape(-1, shape[-1]), spread.reshape(-1, shape[-1]), log_prob.reshape(-1)
+        cpu_densities.squash(*given, np.float32(low), np.float32(high), *into)
+        return torch.from_numpy(action), torch.from_numpy(log_prob), torch.from_numpy(spread)
+    log_std = log_std.clamp(*log_std_range)
     spread = torch.exp(log_std).mul_(noise)
     u = mean + spread
     constant = 0.5 * math.log(2 * math.pi) + 2.0 * math.log(2.0)
@@ -115,12 +128,37 @@ def tanh_gaussian_with_spread(mean: Tensor, log_std: Tensor, noise: Tensor) -> t
 
 
 def tanh_gaussian_gradient(
-    d_action: Tensor, d_log_prob: Tensor, action: Tensor, spread: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Return the gradients of mean and log_std: ``da/du = 1 - a^2``, ``d log_prob / du = 2 a``."""
+    d_action: Tensor,
+    d_log_prob: Tensor,
+    log_std: Tensor,
+    action: Tensor,
+    spread: Tensor,
+    log_std_range: tuple[float, float] = (-math.inf, math.inf),
+) -> Tensor:
+    """Return the gradients of mean and log_std side by side, the latter 0 where it was cut: ``da/du = 1 -
+    a^2``, ``d log_prob / du = 2 a``."""
+    low, high = log_std_range
+    if _in_loops(action) and d_action.dtype == d_log_prob.dtype == torch.float32:
+        A = action.shape[-1]
+        d_output = np.empty((*action.shape[:-1], 2 * A), np.float32)
+        given = _rows(d_action), _rows(log_std), _rows(action), _rows(spread), d_log_prob.numpy().reshape(-1)
+        into = d_output.reshape(-1, 2 * A)
+        cpu_densities.squash_gradient(*given, np.float32(low), np.float32(high), into)
+        return torch.from_numpy(d_output)
     du = torch.addcmul(d_action, d_action * action, action, value=-1.0)
     du = torch.addcmul(du, d_log_prob[..., None], action, value=2.0)
-    return du, torch.addcmul(-d_log_prob[..., None], du, spread)
+    d_log_std = torch.addcmul(-d_log_prob[..., None], du, spread)
+    return torch.cat([du, d_log_std * ((log_std >= low) & (log_std <= high))], dim=-1)
+
+
+def _in_loops(x: Tensor) -> bool:
+    """Return whether our compiled loops take a tensor."""
+    return devices.has_kernels(x.device) and x.dtype == torch.float32
+
+
+def _rows(x: Tensor) -> Any:
+    """Return a tensor on the CPU as an array of rows; NumPy's views cost less than PyTorch's."""
+    return x.numpy().reshape(-1, x.shape[-1])
 
 
 class _TanhGaussian(torch.autograd.Function):
@@ -129,9 +167,9 @@ class _TanhGaussian(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, mean: Tensor, log_std: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         action, log_prob, spread = tanh_gaussian_with_spread(mean, log_std, noise)
-        ctx.save_for_backward(action, spread)
+        ctx.save_for_backward(log_std, action, spread)
         return action, log_prob
 
     @staticmethod
     def backward(ctx: Any, *grad: Any) -> Any:
-        return *tanh_gaussian_gradient(grad[0], grad[1], *ctx.saved_tensors), None
+        return *tanh_gaussian_gradient(grad[0], grad[1], *ctx.saved_tensors).chunk(2, dim=-1), None

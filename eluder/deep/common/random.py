@@ -16,6 +16,7 @@ from torch import Tensor
 from eluder.core import checks
 from eluder.core.kernels import kernel
 from eluder.deep.common import devices, gpu_kernels
+from eluder.deep.common.cpu_math import contracted, log, turn
 
 __all__ = ["bits", "integers", "normal", "seed_keys", "uniform"]
 
@@ -23,9 +24,7 @@ _GOLDEN = -7046029254386353131  # 0x9E3779B97F4A7C15 as a signed number, 2^64 ov
 _FIRST = -4658895280553007687  # 0xBF58476D1CE4E5B9
 _SECOND = -7723592293110705685  # 0x94D049BB133111EB
 GOLDEN, FIRST, SECOND = (np.uint64(x % 2**64) for x in (_GOLDEN, _FIRST, _SECOND))
-HALF, MOST, SCALE, MINUS_TWO, TWO_PI = (
-    np.float32(x) for x in (0.5, 16777215.0, 2.0**-24, -2.0, 2.0 * math.pi)
-)
+HALF, MOST, SCALE, MINUS_TWO = (np.float32(x) for x in (0.5, 16777215.0, 2.0**-24, -2.0))
 
 
 def _mix(z: Tensor) -> Tensor:
@@ -94,11 +93,10 @@ def bits(keys: Tensor, counter: Tensor | int, stream: int, n: int) -> Tensor:
     torch.Size([1, 2])
     """
     if devices.has_kernels(keys.device) and not isinstance(counter, Tensor):
-        words = torch.empty(len(keys), n, dtype=torch.int64)
+        words = np.empty((len(keys), n), np.uint64)
         with np.errstate(over="ignore"):  # if it is not compiled
-            key, out = keys.numpy().view(np.uint64), words.numpy().view(np.uint64)
-            _bits_on_cpu(key, np.uint64(counter), np.uint64(stream), out)
-        return words
+            _bits_on_cpu(keys.numpy().view(np.uint64), np.uint64(counter), np.uint64(stream), words)
+        return torch.from_numpy(words.view(np.int64))
     if gpu_kernels.available(keys.device):
         return gpu_kernels.draw("bits", keys, _number(counter, keys), stream, n)
     number = _number(counter, keys)
@@ -131,21 +129,24 @@ def _bits_on_cpu(keys: Any, number: Any, stream: Any, words: Any) -> None:
             words[i, k] = _mixed(z)
 
 
-@kernel
+@contracted
 def _normal_on_cpu(words: Any, x: Any) -> None:
     """Fill normal numbers, shape (N, 2 n), from n words each, in place."""
     n = words.shape[1]
     for i in range(words.shape[0]):
+        a, b = x[i, :n], x[i, n:]
+        for k in range(n):  # a loop of its own: words and numbers of other sizes are vectors of other lengths
+            a[k], b[k] = _unit_of(words[i, k] >> 40), _unit_of(words[i, k] >> 8)
         for k in range(n):
-            radius = np.sqrt(MINUS_TWO * np.log(_unit_of(words[i, k] >> 40)))
-            angle = TWO_PI * _unit_of(words[i, k] >> 8)
-            x[i, k], x[i, n + k] = radius * np.cos(angle), radius * np.sin(angle)
+            radius = np.sqrt(MINUS_TWO * log(a[k]))
+            cosine, sine = turn(b[k])
+            a[k], b[k] = radius * cosine, radius * sine
 
 
 @kernel
 def _unit_of(word: Any) -> Any:
     """Return what `_unit` returns, of one word."""
-    return min(np.float32(word & 0xFFFFFF) + HALF, MOST) * SCALE
+    return min(np.float32(np.int32(word & 0xFFFFFF)) + HALF, MOST) * SCALE
 
 
 def uniform(keys: Tensor, counter: Tensor | int, stream: int, shape: tuple[int, ...]) -> Tensor:
@@ -216,9 +217,9 @@ def normal(keys: Tensor, counter: Tensor | int, stream: int, shape: tuple[int, .
         return x.view(len(keys), *shape)
     words = bits(keys, counter, stream, (n + 1) // 2)
     if devices.has_kernels(words.device):
-        x = torch.empty(len(keys), 2 * words.shape[1])
-        _normal_on_cpu(words.numpy(), x.numpy())
-        return x[:, :n].reshape(len(keys), *shape)
+        numbers = np.empty((len(keys), 2 * words.shape[1]), np.float32)
+        _normal_on_cpu(words.numpy(), numbers)
+        return torch.from_numpy(numbers[:, :n].reshape(len(keys), *shape))
     radius = (-2.0 * _unit(words >> 40).log_()).sqrt_()
     angle = _unit(words >> 8).mul_(2.0 * math.pi)
     pairs = torch.cat([radius * angle.cos(), radius * angle.sin()], dim=1)

@@ -242,8 +242,9 @@ def make_update(
 
         # critics
         with torch.no_grad():
-            next_action, next_log_prob = tanh_gaussian(
-                *gaussian(next_actor(batch.next_obs), config.log_std_range), noise[:, 0]
+            mean, log_std = next_actor(batch.next_obs).chunk(2, dim=-1)
+            next_action, next_log_prob, _ = tanh_gaussian_with_spread(
+                mean, log_std, noise[:, 0], config.log_std_range
             )
             next_q = target(pairs(batch.next_obs, next_action)).squeeze(-1)
             next_q = _sampled(config, next_q, keys, n).amin(dim=1)
@@ -296,7 +297,6 @@ def actor_gradient(
 
     The first output of a critic is its value; the actor follows the least of them, or their mean.
     """
-    low, high = log_std_range
 
     def by_autograd(obs: Tensor, noise: Tensor, alpha: Tensor) -> Tensor:
         action, log_prob = tanh_gaussian(*gaussian(actor(obs), log_std_range), noise)
@@ -306,19 +306,18 @@ def actor_gradient(
 
     def by_hand(obs: Tensor, noise: Tensor, alpha: Tensor) -> Tensor:
         B = obs.shape[1]
-        mean, free = actor.run(obs).chunk(2, dim=-1)
-        action, log_prob, spread = tanh_gaussian_with_spread(mean, free.clamp(low, high), noise)
-        output = critic.run(pairs(obs, action))
-        q, d_output = output[..., :1], torch.zeros_like(output)
+        mean, log_std = actor.run(obs).chunk(2, dim=-1)
+        action, log_prob, spread = tanh_gaussian_with_spread(mean, log_std, noise, log_std_range)
+        judged = critic.run(pairs(obs, action))
+        q, d_judged = judged[..., :1], torch.zeros_like(judged)
         if least:
-            d_output[..., :1].scatter_(1, q.argmin(dim=1, keepdim=True), -1.0 / B)
+            d_judged[..., :1].scatter_(1, q.argmin(dim=1, keepdim=True), -1.0 / B)
         else:
-            d_output[..., :1].fill_(-1.0 / (B * q.shape[1]))
-        d_action = critic.pull(d_output, True)[..., obs.shape[-1] :].sum(dim=1)
+            d_judged[..., :1].fill_(-1.0 / (B * q.shape[1]))
+        d_action = critic.pull(d_judged, True)[..., obs.shape[-1] :].sum(dim=1)
         d_log_prob = (alpha / B).expand(-1, B)
-        d_mean, d_log_std = tanh_gaussian_gradient(d_action, d_log_prob, action, spread)
-        d_log_std = d_log_std * ((free >= low) & (free <= high))
-        actor.pull(torch.cat([d_mean, d_log_std], dim=-1), add=False)
+        d_output = tanh_gaussian_gradient(d_action, d_log_prob, log_std, action, spread, log_std_range)
+        actor.pull(d_output, add=False)
         return log_prob
 
     return by_hand if fused else by_autograd

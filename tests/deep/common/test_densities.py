@@ -2,14 +2,19 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
+from eluder.deep.common import densities
+from eluder.deep.common.cpu_densities import squash, squash_gradient
 from eluder.deep.common.densities import (
     gaussian_log_density,
     log_tanh_derivative,
     tanh_gaussian,
+    tanh_gaussian_gradient,
     tanh_gaussian_log_density,
+    tanh_gaussian_with_spread,
 )
 
 
@@ -70,3 +75,46 @@ def test_the_squashed_gaussian_has_the_gradients_of_its_formula():
     u = mean + log_std.exp() * noise
     torch.testing.assert_close(log_prob, tanh_gaussian_log_density(u, mean, log_std))
     torch.testing.assert_close(action, torch.tanh(u))
+
+
+@pytest.mark.parametrize("shape", [(1, 40, 6), (3, 7, 1), (2, 5, 4, 3), (1, 3)])
+def test_compiled_loops_equal_the_operations_of_pytorch(shape, monkeypatch):
+    """Means far out, where tanh rounds to its ends, and log_std on both sides of the interval, on parts of
+    larger tensors; gradients too."""
+    g, ends = torch.Generator().manual_seed(4), (-1.0, 0.5)
+    mean, log_std = (3 * torch.randn(*shape[:-1], 2 * shape[-1], generator=g)).chunk(2, dim=-1)
+    noise = torch.randn(2, *shape, generator=g)[1]
+    d_action, d_log_prob = torch.randn(shape, generator=g), torch.randn(1, generator=g).expand(shape[:-1])
+
+    def both_ways():
+        action, log_prob, spread = tanh_gaussian_with_spread(mean, log_std, noise, ends)
+        drawn = log_std, action, spread
+        return action, log_prob, spread, tanh_gaussian_gradient(d_action, d_log_prob, *drawn, ends)
+
+    ours = both_ways()
+    monkeypatch.setattr(densities, "_in_loops", lambda x: False)
+    for a, b in zip(ours, both_ways()):
+        torch.testing.assert_close(a, b, rtol=1e-6, atol=2e-6)
+
+
+def test_a_number_that_is_none_comes_through_the_loops():
+    none, zero = torch.full((1, 2), float("nan")), torch.zeros(1, 2)
+    for mean, log_std in ((none, zero), (zero, none)):
+        assert tanh_gaussian(mean, log_std, zero + 1)[1].isnan().all()
+
+
+def test_python_gives_the_compiled_numbers():
+    rng = np.random.default_rng(0)
+    mean, log_std, noise, d_action = rng.normal(size=(4, 5, 3)).astype(np.float32)
+    low, high = np.float32(-0.5), np.float32(0.5)
+    found = []
+    for kind in ("compiled", "py_func"):
+        there, back = (getattr(f, kind, f) for f in (squash, squash_gradient))
+        action, spread, log_prob, d_output = (
+            np.empty(shape, np.float32) for shape in ((5, 3), (5, 3), 5, (5, 6))
+        )
+        there(mean, log_std, noise, low, high, action, spread, log_prob)
+        back(d_action, log_std, action, spread, noise[:, 0], low, high, d_output)
+        found.append((action, spread, log_prob, d_output))
+    for a, b in zip(*found):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=2e-6)

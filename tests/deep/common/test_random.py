@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from eluder.deep.common.random import _mix, _unit, bits, integers, normal, seed_keys, uniform
+from eluder.deep.common.random import _mix, _normal_on_cpu, _unit, bits, integers, normal, seed_keys, uniform
 
 
 def reference(state, n):
@@ -65,6 +65,22 @@ def test_uniform_never_reaches_an_end():
     ends = _unit(torch.tensor([0, 0xFFFFFF]))
     assert 0 < ends[0] < 1e-7
     assert 1 - 1e-7 < ends[1] < 1
+
+
+def test_normal_is_the_transformation_of_box_and_muller():
+    """Of the words, in float64; where their 24 bits are all ones or zeros too."""
+    keys = seed_keys([5, 6])
+    words = bits(keys, 3, 2, 5000)
+    u, turns = (_unit(words >> shift).double().numpy() for shift in (40, 8))
+    radius = np.sqrt(-2 * np.log(u))
+    wanted = np.concatenate([radius * np.cos(2 * np.pi * turns), radius * np.sin(2 * np.pi * turns)], axis=1)
+    np.testing.assert_allclose(normal(keys, 3, 2, (10_000,)).numpy(), wanted, rtol=1e-6, atol=1e-6)
+    ends = np.array([[0, -1, (1 << 40) - 1, -(1 << 40)]])
+    x = np.empty((1, 8), np.float32)
+    _normal_on_cpu(ends, x)
+    u = np.array([2.0**-25, 1 - 2.0**-24])
+    radius = np.sqrt(-2 * np.log(u[[0, 1, 0, 1]]))
+    np.testing.assert_allclose(x[0, :4], radius * np.cos(2 * np.pi * u[[0, 1, 1, 0]]), rtol=1e-6, atol=1e-6)
 
 
 def test_normal_has_its_moments():
