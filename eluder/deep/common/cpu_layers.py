@@ -21,10 +21,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from eluder.core.kernels import kernel
+from eluder.core.kernels import _reassociating, kernel
 from eluder.deep.common.cpu_math import contracted
 
-__all__ = ["LAYERS", "accumulate", "array", "bias_gelu", "bias_relu", "gelu_backward", "relu_backward"]
+__all__ = [
+    "LAYERS",
+    "accumulate",
+    "array",
+    "bias_gelu",
+    "bias_relu",
+    "gelu_backward",
+    "relu_backward",
+    "thin",
+    "thin_back",
+    "thin_gradient",
+]
 
 Array = NDArray[Any]  # of float32, or of uint16: bits of bfloat16
 ZERO, ONE = np.float32(0.0), np.float32(1.0)
@@ -164,78 +175,84 @@ def bias_gelu(z: Array, b: Array, h: Array) -> None:
 
 
 @kernel
-def relu_backward(dh: Array, h: Array, dz: Array, db: Array) -> None:
+def relu_backward(dh: Array, h: Array, dz: Array, db: Array, rows: Array) -> None:
     """Differentiate the rectifier and add up the gradient of the bias.
 
     Parameters
     ----------
-    dh : ndarray, shape (n, B, units)
+    dh : ndarray, shape (n, m, units)
         Derivatives in the outputs; changed in place if dz is of their type.
     h : ndarray, shape (n, B, units)
         The outputs.
-    dz : ndarray, shape (n, B, units)
+    dz : ndarray, shape (n, m, units)
         Where the derivatives in the inputs go: dh itself, or memory of the other type.
     db : ndarray of float32, shape (n, 1, units)
         Gradients of the biases; changed in place. Of no units where none is wanted.
+    rows : ndarray of int64, shape (m,)
+        Rows of the outputs that those of dh and dz, m of them, belong to.
 
     Examples
     --------
     >>> dh, h = np.full((1, 2, 1), 3.0, np.float32), np.array([[[0.0], [2.0]]], np.float32)
     >>> db = np.ones((1, 1, 1), np.float32)
-    >>> relu_backward(dh, h, dh, db)
+    >>> relu_backward(dh, h, dh, db, np.arange(2))
     >>> dh.ravel().tolist(), db.item()
     ([0.0, 3.0], 4.0)
     """
     learn = db.shape[2] > 0
     for k in range(dh.shape[0]):
         for i in range(dh.shape[1]):
+            row = rows[i]
             if learn:
                 for j in range(dh.shape[2]):
-                    y, x = _get(dh, db, k, i, j), _get(h, db, k, i, j)
+                    y, x = _get(dh, db, k, i, j), _get(h, db, k, row, j)
                     y = y if x > ZERO else ZERO
                     _into(dh, dz, db, k, i, j, y)
                     db[k, 0, j] += y
             else:
                 for j in range(dh.shape[2]):
-                    y, x = _get(dh, db, k, i, j), _get(h, db, k, i, j)
+                    y, x = _get(dh, db, k, i, j), _get(h, db, k, row, j)
                     y = y if x > ZERO else ZERO
                     _into(dh, dz, db, k, i, j, y)
 
 
 @kernel
-def gelu_backward(dh: Array, d: Array, dz: Array, db: Array) -> None:
+def gelu_backward(dh: Array, d: Array, dz: Array, db: Array, rows: Array) -> None:
     """Differentiate GELU and add up the gradient of the bias.
 
     Parameters
     ----------
-    dh : ndarray, shape (n, B, units)
+    dh : ndarray, shape (n, m, units)
         Derivatives in the outputs; changed in place if dz is of their type.
     d : ndarray, shape (n, B, units)
         Derivatives of GELU, from `bias_gelu`.
-    dz : ndarray, shape (n, B, units)
+    dz : ndarray, shape (n, m, units)
         Where the derivatives in the inputs go: dh itself, or memory of the other type.
     db : ndarray of float32, shape (n, 1, units)
         Gradients of the biases; changed in place. Of no units where none is wanted.
+    rows : ndarray of int64, shape (m,)
+        Rows of the derivatives of GELU that those of dh and dz, m of them, belong to.
 
     Examples
     --------
     >>> dh, d = np.full((1, 2, 1), 3.0, np.float32), np.array([[[0.5], [1.0]]], np.float32)
     >>> db = np.ones((1, 1, 1), np.float32)
-    >>> gelu_backward(dh, d, dh, db)
+    >>> gelu_backward(dh, d, dh, db, np.arange(2))
     >>> dh.ravel().tolist(), db.item()
     ([1.5, 3.0], 5.5)
     """
     learn = db.shape[2] > 0
     for k in range(dh.shape[0]):
         for i in range(dh.shape[1]):
+            row = rows[i]
             if learn:
                 for j in range(dh.shape[2]):
-                    y = _get(dh, db, k, i, j) * _get(d, db, k, i, j)
+                    y = _get(dh, db, k, i, j) * _get(d, db, k, row, j)
                     _into(dh, dz, db, k, i, j, y)
                     db[k, 0, j] += y
             else:
                 for j in range(dh.shape[2]):
-                    y = _get(dh, db, k, i, j) * _get(d, db, k, i, j)
+                    y = _get(dh, db, k, i, j) * _get(d, db, k, row, j)
                     _into(dh, dz, db, k, i, j, y)
 
 
@@ -261,6 +278,93 @@ def accumulate(x: Array, low: Array) -> None:
         for i in range(x.shape[1]):
             for j in range(x.shape[2]):
                 x[k, i, j] += _get(low, x, k, i, j)
+
+
+@_reassociating
+def thin(x: Array, w: Array, b: Array, y: Array) -> None:
+    """Apply a layer of few units.
+
+    Parameters
+    ----------
+    x : ndarray of float32, shape (B, in)
+        Inputs.
+    w, b : ndarray of float32, shape (in, units) and (1, units)
+        Weights and biases.
+    y : ndarray of float32, shape (B, units)
+        ``x w + b``; changed in place.
+
+    Examples
+    --------
+    >>> y = np.empty((1, 1), np.float32)
+    >>> thin(np.full((1, 2), 3.0, np.float32), np.ones((2, 1), np.float32), np.ones((1, 1), np.float32), y)
+    >>> y.item()
+    7.0
+    """
+    turned = w.T.copy()
+    for i in range(x.shape[0]):
+        for k in range(turned.shape[0]):
+            total = ZERO
+            for j in range(x.shape[1]):
+                total += x[i, j] * turned[k, j]
+            y[i, k] = total + b[0, k]
+
+
+@contracted
+def thin_back(dy: Array, w: Array, dx: Array) -> None:
+    """Differentiate a layer of few units in its inputs.
+
+    Parameters
+    ----------
+    dy : ndarray of float32, shape (B, units)
+        Derivatives in the outputs.
+    w : ndarray of float32, shape (in, units)
+        Weights.
+    dx : ndarray of float32, shape (B, in)
+        ``dy w'``; changed in place.
+
+    Examples
+    --------
+    >>> dx = np.empty((1, 2), np.float32)
+    >>> thin_back(np.full((1, 1), 3.0, np.float32), np.array([[1.0], [2.0]], np.float32), dx)
+    >>> dx.tolist()
+    [[3.0, 6.0]]
+    """
+    turned = w.T.copy()
+    for i in range(dx.shape[0]):
+        for j in range(dx.shape[1]):
+            dx[i, j] = dy[i, 0] * turned[0, j]
+        for k in range(1, turned.shape[0]):
+            for j in range(dx.shape[1]):
+                dx[i, j] += dy[i, k] * turned[k, j]
+
+
+@contracted
+def thin_gradient(x: Array, dy: Array, dw: Array, db: Array) -> None:
+    """Differentiate a layer of few units in its parameters.
+
+    Parameters
+    ----------
+    x : ndarray of float32, shape (B, in)
+        Inputs.
+    dy : ndarray of float32, shape (B, units)
+        Derivatives in the outputs.
+    dw, db : ndarray of float32, shape (in, units) and (1, units)
+        ``x' dy`` and ``1' dy`` are added, in place.
+
+    Examples
+    --------
+    >>> dw, db = np.ones((1, 1), np.float32), np.ones((1, 1), np.float32)
+    >>> thin_gradient(np.full((2, 1), 3.0, np.float32), np.full((2, 1), 2.0, np.float32), dw, db)
+    >>> dw.item(), db.item()
+    (13.0, 5.0)
+    """
+    turned = dw.T.copy()
+    for i in range(x.shape[0]):
+        for k in range(turned.shape[0]):
+            db[0, k] += dy[i, k]
+            for j in range(x.shape[1]):
+                turned[k, j] += dy[i, k] * x[i, j]
+    dw[:] = turned.T
 
 
 LAYERS = {"relu": (bias_relu, relu_backward), "gelu": (bias_gelu, gelu_backward)}

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -69,7 +70,7 @@ class _Loops:
     """An activation with its bias in one pass each way."""
 
     forward: Callable[[Any, Any, Any], None]  # (z, b, h): see cpu_layers; z keeps what the way back needs
-    backward: Callable[[Any, Any, Any, Any], None]  # (dh, z or h, dz, db)
+    backward: Callable[[Any, Any, Any, Any, Any], None]  # (dh, z or h, dz, db, rows)
     on_cpu: bool  # then they take factors of a lower precision too
 
     def take(self, *tensors: Tensor) -> list[Any]:
@@ -84,11 +85,12 @@ def _loops(activation: str, device: torch.device) -> _Loops | None:
         return _Loops(*cpu_layers.LAYERS[activation], True)
     if gpu_kernels.available(device) and activation in gpu_kernels.LAYERS:
         forward, backward = partial(gpu_kernels.activate, activation), gpu_kernels.differentiate
-        return _Loops(forward, lambda dh, x, dz, db: backward(activation, dh, x, db), False)
+        return _Loops(forward, lambda dh, x, dz, db, rows: backward(activation, dh, x, db), False)
     return None
 
 
 LOW_FROM = 64  # units on both sides of a layer from which rounding its factors pays
+THIN = 2  # units of a layer up to which loops of our own are faster than products
 
 
 class FusedMLP:
@@ -153,6 +155,9 @@ class FusedMLP:
         self.db = [b.grad.view_as(v) for (_, b), v in zip(leaves, self.b) if b.grad is not None]
         self.learn = learn and bool(self.dw)
         self.anchor = torch.zeros((), device=parameters.flat.device).requires_grad_(self.learn)
+        self.skips = (
+            not self.learn and self.loops is not None and self.loops.on_cpu and dtype == torch.float32
+        )
         self.plans: dict[tuple[int, bool], list[_Stack]] = {}
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -172,7 +177,7 @@ class FusedMLP:
         y = self.forward(x.reshape(self.n, *x.shape[-2:]), keep)
         return y.view(*self.lead, *y.shape[-2:])
 
-    def pull(self, dy: Tensor, wants_input: bool = False, *, add: bool = True) -> Tensor:
+    def pull(self, dy: Tensor, wants_input: bool = False, *, add: bool = True, first: int = 0) -> Tensor:
         """Add the gradients of the last `run`, or set them; return that of its inputs, if wanted.
 
         Parameters
@@ -183,13 +188,15 @@ class FusedMLP:
             Whether to return the derivative in the inputs; else an empty tensor.
         add : bool, default=True
             Whether the gradients of the parameters are added to what is there; else they replace it.
+        first : int, default=0
+            First input whose derivative is wanted.
 
         Returns
         -------
         Tensor
-            The derivative in the inputs of each member, shape (N, members..., B, in).
+            The derivative in the inputs of each member, shape (N, members..., B, in - first).
         """
-        dx = self.backward(dy.reshape(self.n, *dy.shape[-2:]), wants_input, add)
+        dx = self.backward(dy.reshape(self.n, *dy.shape[-2:]), wants_input, add, first)
         return dy.new_empty(0) if dx is None else dx.view(*self.lead, *dx.shape[-2:])
 
     def plan(self, B: int, keep: bool) -> "list[_Stack]":
@@ -217,15 +224,20 @@ class FusedMLP:
             return stacks[0].forward(x[0])[None]
         return torch.stack([stack.forward(x_k) for stack, x_k in zip(stacks, x.unbind())])
 
-    def backward(self, dy: Tensor, wants_input: bool, add: bool = True) -> Tensor | None:
+    def backward(self, dy: Tensor, wants_input: bool, add: bool = True, first: int = 0) -> Tensor | None:
         """Add the gradients of the parameters, or set them; return that of the inputs if it is wanted."""
         if self.stacks[0].batched:
-            return self.stacks[0].backward(dy, wants_input, add)
-        out = torch.empty(self.n, dy.shape[1], self.dim, device=dy.device) if wants_input else None
-        for k, (stack, dy_k) in enumerate(zip(self.stacks, dy.unbind())):
-            dx = stack.backward(dy_k, wants_input, add)
-            if out is not None and dx is not None:
-                out[k] = dx
+            return self.stacks[0].backward(dy, wants_input, add, first)
+        if not wants_input:
+            for stack, dy_k in zip(self.stacks, dy.unbind()):
+                stack.backward(dy_k, wants_input, add, first)
+            return None
+        out = torch.zeros(self.n, dy.shape[1], self.dim - first, device=dy.device)
+        for stack, dy_k, out_k in zip(self.stacks, dy.unbind(), out.unbind()):
+            if self.skips:
+                stack.through(dy_k, first, out_k)
+            else:
+                out_k.copy_(stack.backward(dy_k, wants_input, add, first))
         return out
 
 
@@ -239,7 +251,8 @@ class _Stack:
         for i, (w, b, grad) in enumerate(zip(net.w, net.b, grads)):
             grad = grad and (grad[0][block], grad[1][block])
             own = {} if keep or i == net.layers - 1 else shared
-            self.layers.append(_Layer(w[block], b[block], grad, B, net.dtype, (own, shared), i % 2))
+            loops = i > 0 and net.loops is not None and net.loops.on_cpu
+            self.layers.append(_Layer(w[block], b[block], grad, B, net.dtype, (own, shared), i % 2, loops))
         pairs = itertools.pairwise(self.layers)
         self.between = [_Between(layer, after, net.activation, net.loops) for layer, after in pairs]
 
@@ -249,7 +262,7 @@ class _Stack:
             x = between.forward(x)
         return self.layers[-1].affine(x)
 
-    def backward(self, dz: Tensor, wants_input: bool, add: bool) -> Tensor | None:
+    def backward(self, dz: Tensor, wants_input: bool, add: bool, first: int) -> Tensor | None:
         """Add the gradients of the parameters, or set them; return that of the inputs if it is wanted."""
         for i in range(len(self.layers) - 1, -1, -1):
             layer = self.layers[i]
@@ -258,7 +271,23 @@ class _Stack:
                 layer.learn(add, bias=not self.loops or i == len(self.layers) - 1)
             if i:
                 dz = self.between[i - 1].backward(add)
-        return layer.cast(layer.back(), torch.float32, "dx") if wants_input else None
+        return layer.cast(layer.back(first), torch.float32, "dx") if wants_input else None
+
+    def through(self, dz: Tensor, first: int, out: Tensor) -> None:
+        """Write the gradient of the inputs; rows without a derivative in the outputs take no part.
+
+        That is half of the rows where an actor follows the lesser one of two critics.
+        """
+        rows = np.flatnonzero(dz.numpy().any(axis=1))
+        if not rows.size:
+            return
+        at = torch.from_numpy(rows)
+        dz = dz.index_select(0, at)
+        for i in range(len(self.layers) - 1, -1, -1):
+            self.layers[i].receive(dz)
+            if i:
+                dz = self.between[i - 1].through(rows)
+        out.index_copy_(0, at, self.layers[0].back(first))
 
 
 class _Between:
@@ -281,6 +310,7 @@ class _Between:
             db = layer.grad[1] if layer.grad else layer.b[..., :0]
             self.there = loops.take(self.z, layer.b, self.h)
             self.back = loops.take(self.dh, self.z if keeps else self.h, self.dz, db)
+            self.back.append(np.arange(self.dh.shape[-2]))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the inputs of the layer after, given those of the layer before."""
@@ -302,6 +332,14 @@ class _Between:
             self.activation.backward(self.dh, self.z, self.h)
         return self.dz
 
+    def through(self, rows: Any) -> Tensor:
+        """Return the derivative in z of some rows, when the layer after has received theirs."""
+        assert self.loops is not None
+        m, (dh, x, dz, db, _) = len(rows), self.back
+        self.after.back()
+        self.loops.backward(dh[:, :m], x, dz[:, :m], db, rows)
+        return self.dz[:m]
+
 
 class _Layer:
     """The three products of a layer, in place.
@@ -319,6 +357,7 @@ class _Layer:
         dtype: torch.dtype,
         rooms: tuple[dict[Any, Tensor], dict[Any, Tensor]],
         turn: int,
+        loops: bool,
     ) -> None:
         self.w, self.b, self.grad, self.turn = w, b, grad, turn
         self.own, self.shared = rooms
@@ -328,6 +367,7 @@ class _Layer:
         self.dx = self.buffer("dx", w.new_empty(*w.shape[:-2], B, w.shape[-2]), self.kind)
         self.add, self.product = (torch.baddbmm, torch.bmm) if w.ndim == 3 else (torch.addmm, torch.mm)
         self.x: Tensor | None = None
+        self.thin = loops and w.ndim == 2 and w.shape[-1] <= THIN
         self.factor = self.cast(w, self.kind, "w")
         self.factor_turned = self.factor.transpose(-1, -2)
         if self.low and grad:
@@ -359,6 +399,9 @@ class _Layer:
         if self.low:
             return self.cast(self.linear(x), torch.float32, "z").add_(self.b)
         self.keep(x)
+        if self.thin:
+            cpu_layers.thin(*(t.numpy() for t in (x, self.w, self.b, self.z)))
+            return self.z
         return self.add(self.b, x, self.w, out=self.z)
 
     def keep(self, x: Tensor) -> None:
@@ -373,7 +416,14 @@ class _Layer:
     def learn(self, add: bool, bias: bool) -> None:
         """Add ``x' dz``, and ``1' dz`` if `bias`; or set the gradients to them."""
         assert self.grad is not None
+        assert self.x is not None
         dw, db = self.grad
+        if self.thin:
+            if not add:
+                dw.zero_()
+                db.zero_()
+            cpu_layers.thin_gradient(*(t.numpy() for t in (self.x, self.dz, dw, db)))
+            return
         if self.low:
             self.product(self.x_turned, self.dz_cast, out=self.dw_low)
             self.sum() if add else dw.copy_(self.dw_low)
@@ -385,9 +435,15 @@ class _Layer:
             total = self.dz.sum(dim=-2, keepdim=True)
             db.add_(total) if add else db.copy_(total)
 
-    def back(self) -> Tensor:
-        """Return the derivative in x, ``dz W'``, in the type of the factors."""
-        return self.product(self.dz_cast, self.factor_turned, out=self.dx)
+    def back(self, first: int = 0) -> Tensor:
+        """Return the derivative in x, ``dz W'``, from a first input on, in the type of the factors."""
+        dz, w, dx = self.dz_cast, self.factor_turned, self.dx
+        if dz.shape[-2] < dx.shape[-2]:
+            dx = dx[..., : dz.shape[-2], :]
+        if self.thin:
+            cpu_layers.thin_back(*(t.numpy() for t in (dz, self.w, dx)))
+            return dx
+        return self.product(dz, w[..., first:], out=dx[..., first:]) if first else self.product(dz, w, out=dx)
 
 
 def _sum(x: Tensor, low: Tensor) -> Callable[[], Any]:

@@ -314,7 +314,7 @@ def actor_gradient(
             d_judged[..., :1].scatter_(1, q.argmin(dim=1, keepdim=True), -1.0 / B)
         else:
             d_judged[..., :1].fill_(-1.0 / (B * q.shape[1]))
-        d_action = critic.pull(d_judged, True)[..., obs.shape[-1] :].sum(dim=1)
+        d_action = critic.pull(d_judged, True, first=obs.shape[-1]).sum(dim=1)
         d_log_prob = (alpha / B).expand(-1, B)
         d_output = tanh_gaussian_gradient(d_action, d_log_prob, log_std, action, spread, log_std_range)
         actor.pull(d_output, add=False)

@@ -77,7 +77,7 @@ def test_rounding_to_bfloat16_is_that_of_pytorch():
     bits[0, 1, :6] = 0x7F800000, 0xFF800000, 0x7FC00000, 0x7F7FFFFF, 0xFF7FFFFF, 0x7F800001
     x = bits.view(np.float32)
     low = np.empty(x.shape, np.uint16)
-    cpu_layers.relu_backward(x, np.ones_like(x), low, NONE)
+    cpu_layers.relu_backward(x, np.ones_like(x), low, NONE, np.arange(64))
     wanted = torch.from_numpy(x).bfloat16()
     ours = torch.from_numpy(low.view(np.int16)).view(torch.bfloat16)
     assert torch.equal(ours.isnan(), wanted.isnan())
@@ -110,7 +110,9 @@ def test_rectifier_in_all_types(before, behind, learn):
     dz = dh if same else torch.empty_like(dh, dtype=TYPES[before])
     cpu_layers.bias_relu(array(z), b.numpy(), array(h))
     assert torch.equal(h.float(), h_wanted)
-    cpu_layers.relu_backward(array(dh), array(h), array(dz), array(db if learn else db[..., :0]))
+    cpu_layers.relu_backward(
+        array(dh), array(h), array(dz), array(db if learn else db[..., :0]), np.arange(9)
+    )
     assert torch.equal(dz.float(), rounded(exact, before))
     torch.testing.assert_close(db, sums if learn else start, rtol=1e-5, atol=1e-5)
 
@@ -130,10 +132,40 @@ def test_gelu_in_all_types(before, behind, learn):
     torch.testing.assert_close(h.float(), wanted.detach(), rtol=step[behind], atol=1e-6)
     torch.testing.assert_close(z.float(), x.grad, rtol=step[before], atol=1e-6)
     exact = dh.float() * z.float()  # by the derivative as it was kept
-    cpu_layers.gelu_backward(array(dh), array(z), array(dz), array(db if learn else db[..., :0]))
+    cpu_layers.gelu_backward(
+        array(dh), array(z), array(dz), array(db if learn else db[..., :0]), np.arange(9)
+    )
     assert torch.equal(dz.float(), rounded(exact, before))
     sums = start + exact.sum(dim=1, keepdim=True) if learn else start
     torch.testing.assert_close(db, sums, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", sorted(cpu_layers.LAYERS))
+def test_derivatives_of_some_rows(kind):
+    z, dh, _, _ = tensors("float32", "float32")
+    rows, (_, backward) = np.array([7, 0, 3]), cpu_layers.LAYERS[kind]
+    whole, part, db = dh.numpy().copy(), dh.numpy()[:, rows].copy(), np.zeros((2, 1, 37), np.float32)
+    backward(whole, z.numpy(), whole, NONE, np.arange(9))
+    backward(part, z.numpy(), part, db, rows)
+    np.testing.assert_array_equal(part, whole[:, rows])
+    np.testing.assert_allclose(db[:, 0], part.sum(axis=1), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("units", [1, 2, 3])
+def test_layers_of_few_units(units):
+    rng = np.random.default_rng(units)
+    x, dx = rng.normal(size=(2, 9, 37)).astype(np.float32)
+    w, dw = rng.normal(size=(2, 37, units)).astype(np.float32)
+    b, db = rng.normal(size=(2, 1, units)).astype(np.float32)
+    y = np.empty((9, units), np.float32)
+    cpu_layers.thin(x, w, b, y)
+    np.testing.assert_allclose(y, x @ w + b, rtol=1e-5, atol=1e-5)
+    cpu_layers.thin_back(y, w, dx)
+    np.testing.assert_allclose(dx, y @ w.T, rtol=1e-5, atol=1e-5)
+    wanted = dw + x.T @ y, db + y.sum(axis=0)
+    cpu_layers.thin_gradient(x, y, dw, db)
+    np.testing.assert_allclose(dw, wanted[0], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(db, wanted[1], rtol=1e-5, atol=1e-5)
 
 
 def test_the_rectifier_keeps_not_a_number():

@@ -202,7 +202,7 @@ def test_loops_on_tensors_of_float32_as_on_a_gpu(activation, dtype, monkeypatch)
     def forward(z, b, h):
         act.apply(z.add_(b), h)
 
-    def backward(dh, x, dz, db):
+    def backward(dh, x, dz, db, rows):
         calls.append(dh.dtype)
         act.backward(dh, x, x)
         if db.shape[-1]:
@@ -216,6 +216,35 @@ def test_loops_on_tensors_of_float32_as_on_a_gpu(activation, dtype, monkeypatch)
     for a, b in zip(ours, wanted):
         assert (a - b).norm() < (1e-5 if dtype == "float32" else 1e-2) * b.norm()
     assert set(calls) == {torch.float32}
+
+
+@pytest.mark.parametrize("activation", ["relu", "gelu", "tanh"])
+@pytest.mark.parametrize("sizes", [(5, 16, 12, 2), (5, 16, 1), (5, 2)])
+def test_rows_without_a_derivative_pass_none_on(activation, sizes):
+    """Some rows of each member, all of one and none of another, in turn; from a first input on."""
+    p = parameters(2, (3,), sizes)
+    net, x = network(p, activation, learn=False), torch.randn(2, 3, 40, 5)
+    reference = network(p, activation, learn=False, fused=False)
+    for seed in range(3):
+        g = torch.randn(2, 3, 40, sizes[-1], generator=torch.Generator().manual_seed(seed))
+        g[torch.rand(2, 3, 40, generator=torch.Generator().manual_seed(seed)) < 0.5] = 0.0
+        g[0, 0], g[1, 2] = 0.0, 1.0
+        wanted = gradients(p, reference, x, g)[2]
+        torch.testing.assert_close(gradients(p, net, x, g)[2], wanted, rtol=1e-5, atol=1e-6)
+        net.run(x)
+        torch.testing.assert_close(net.pull(g, True, first=2), wanted[..., 2:], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_from_a_first_input_on_beside_the_gradient_of_the_parameters(dtype):
+    p = parameters(2, (3,), (70, 64, 64, 2))
+    net, x, g = network(p, "relu", dtype=dtype), torch.randn(2, 3, 40, 70), torch.randn(2, 3, 40, 2)
+    p.zero_grad()
+    net.run(x)
+    whole, grad = net.pull(g, True, add=False).clone(), p.grad.clone()
+    part = net.pull(g, True, add=False, first=66)
+    torch.testing.assert_close(part, whole[..., 66:], rtol=1e-5, atol=1e-6)
+    assert torch.equal(p.grad, grad)
 
 
 def test_the_weights_of_the_moment_are_used():
