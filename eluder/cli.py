@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -416,13 +416,30 @@ def _train(arguments: argparse.Namespace, rest: list[str]) -> None:
     if arguments.setting is None:
         if arguments.steps is None:
             raise ValueError("--steps is missing: environment steps of each seed, such as 1e6")
-        _command().train(arguments, literal)
+        with _memory():
+            _command().train(arguments, literal)
     else:
-        _command("inventory").train(arguments, _options(rest), literal)
+        with _memory():
+            _command("inventory").train(arguments, _options(rest), literal)
 
 
 def _resume(arguments: argparse.Namespace, _: list[str]) -> None:
-    _command().resume(arguments)
+    with _memory():
+        _command().resume(arguments)
+
+
+@contextlib.contextmanager
+def _memory() -> Iterator[None]:
+    """Let PyTorch's errors of memory be refusals like others."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        text = str(error).partition("DefaultCPUAllocator: ")[2] or str(error)
+        if isinstance(error, MemoryError) or re.search(
+            "allocate memory|not enough memory|out of memory", text
+        ):
+            raise ValueError(f"the run needs more memory than there is: {text}") from None
+        raise
 
 
 def _command(area: str = "") -> Any:

@@ -107,7 +107,8 @@ def number(
         raise ValueError(f"{name} must be a real number, got {x!r}") from None
     inside = (low < value if open_low else low <= value) and (value < high if open_high else value <= high)
     if not np.isfinite(value) or not inside:
-        interval = f"{'(' if open_low else '['}{low:g}, {high:g}{')' if open_high else ']'}"
+        first, last = open_low or low == -np.inf, open_high or high == np.inf
+        interval = f"{'(' if first else '['}{low:g}, {high:g}{')' if last else ']'}"
         raise ValueError(f"{name} must be in {interval}, got {x}")
     return value
 

@@ -78,6 +78,7 @@ class Stepping(ABC):
         self.discrete = isinstance(action, Discrete)
         self.low, self.high = _actions(self.name, action)
         self.half = (self.high - self.low) / 2.0
+        self.native = action.dtype in (np.float32, np.float64)  # what the loops write at once
         self.obs = np.zeros((self.num, *self.observation_space.shape), np.float32)
         self.always = np.ones(self.num, bool)  # what `valid` is where no step is spent on a reset
         self.always.flags.writeable = False
@@ -95,7 +96,7 @@ class Stepping(ABC):
     def _encode(self, obs: Any) -> np.ndarray:
         """Return one observation, or a batch of them, as a new array."""
         if not self.one_hot:
-            return np.array(obs, np.float32)
+            return np.array(obs, np.float32, order="C")
         where = np.asarray(obs, np.int64) - self.first
         if (where < 0).any() or (where >= self.one_hot).any():
             last = self.first + self.one_hot - 1
@@ -112,6 +113,8 @@ class Stepping(ABC):
     def scale(self, action: np.ndarray) -> np.ndarray:
         """Return actions in the units of the environment: of a box from [-1, 1], cut to its ends.
 
+        Where the box holds integers, the nearest one.
+
         Parameters
         ----------
         action : ndarray, shape (..., A) in [-1, 1], or (...) of int from 0
@@ -124,9 +127,12 @@ class Stepping(ABC):
         """
         if self.discrete:
             return action + int(self.action_space.start)
-        out = np.empty((*action.shape[:-1], *self.action_space.shape), self.action_space.dtype)
+        kind = self.action_space.dtype
+        out = np.empty((*action.shape[:-1], *self.action_space.shape), kind if self.native else np.float64)
         _to_box(action.reshape(-1), self.low, self.half, self.high, out.reshape(-1))
-        return out
+        if self.native:
+            return out
+        return (np.rint(out) if kind.kind in "iu" else out).astype(kind)
 
     def _checked_actions(self, action: np.ndarray) -> np.ndarray:
         """Return a copy of the actions of a step; refuse other shapes and what is no action."""
@@ -215,7 +221,9 @@ def _actions(name: str, space: gymnasium.Space) -> tuple[np.ndarray, np.ndarray]
     if not isinstance(space, Box):
         raise ValueError(f"{name} must have actions in a box or discrete ones, has {space}: wrap it")
     low, high = space.low.astype(np.float64).reshape(-1), space.high.astype(np.float64).reshape(-1)
-    if not (np.isfinite(low) & np.isfinite(high)).all():
-        i = int(np.flatnonzero(~(np.isfinite(low) & np.isfinite(high)))[0])
+    with np.errstate(over="ignore", invalid="ignore"):
+        bounded = np.isfinite(high - low)
+    if not bounded.all():
+        i = int(np.flatnonzero(~bounded)[0])
         raise ValueError(f"{name} must have bounded actions, entry {i} lies in [{low[i]}, {high[i]}]")
     return low, high

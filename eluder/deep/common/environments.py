@@ -113,7 +113,10 @@ class Environments(Stepping):
     def _reset(self, e: int) -> np.ndarray:
         """Begin the next episode of an environment."""
         self.actions[e], self.totals[e] = [], 0.0
-        obs: np.ndarray = self._fitting(self._encode(self.worlds[e].reset(seed=self._next_seed(e))[0]))
+        given = self.worlds[e].reset(seed=self._next_seed(e))
+        if not isinstance(given, tuple) or len(given) != 2:
+            raise ValueError(f"{self.name} must reset to (observation, info), gave {_short(given)}")
+        obs: np.ndarray = self._fitting(self._encode(given[0]))
         return obs
 
     def _fitting(self, obs: Any) -> Any:
@@ -141,7 +144,7 @@ class Environments(Stepping):
         Raises
         ------
         ValueError
-            If one is not finite, or not of the shape of its space.
+            If one is not finite, not of the shape of its space, or not given as gymnasium says.
         """
         if episode is not None:
             self.episodes = [episode - 1] * self.num
@@ -165,7 +168,8 @@ class Environments(Stepping):
         Raises
         ------
         ValueError
-            If an action is none, or an observation or a reward is not finite.
+            If an action is none, an observation or a reward is not finite, or a step is not what gymnasium
+            says.
         """
         n, action = self.num, self._checked_actions(action)
         follow = np.empty_like(self.obs)
@@ -174,7 +178,11 @@ class Environments(Stepping):
         self.t += 1
 
         def take(e: int, result: Any) -> None:  # in the order in which they are done
-            obs, got, terminated[e], truncated[e], _ = result
+            try:
+                obs, got, terminated[e], truncated[e], _ = result
+            except (TypeError, ValueError):
+                wanted = "(observation, reward, terminated, truncated, info)"
+                raise ValueError(f"{self.name} must step to {wanted}, gave {_short(result)}") from None
             try:
                 reward[e] = got
             except (TypeError, ValueError):
@@ -323,6 +331,11 @@ def _name(env: object) -> str:
     return env if isinstance(env, str) else getattr(env, "__qualname__", repr(env))
 
 
+def _short(x: object) -> str:
+    """Return what messages say of a wrong result."""
+    return f"{len(x)} values" if isinstance(x, tuple) else f"a {type(x).__name__}"
+
+
 def _takes_number(env: object) -> bool:
     """Say whether a factory needs an argument."""
     try:
@@ -341,6 +354,8 @@ def _make(env: str | Callable[[], gymnasium.Env], name: str) -> gymnasium.Env:
             return gymnasium.make(env, disable_env_checker=True)
         except (gymnasium.error.Error, ImportError) as error:
             raise ValueError(f"env {env!r} cannot be made: {error}") from None
+        except Exception as error:  # of the environment itself
+            raise ValueError(f"env {env!r} cannot be made: {type(error).__name__}: {error}") from error
     if not callable(env):
         raise ValueError(f"env must be a gymnasium id or a factory, got {env!r}")
     world = env()

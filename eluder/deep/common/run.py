@@ -27,8 +27,9 @@ from eluder.core import checks
 from eluder.core.results import TrainResult
 from eluder.core.types import Array
 from eluder.deep.common import devices
-from eluder.deep.common.environments import EnvLike, Step, make_environments
+from eluder.deep.common.environments import Environments, EnvLike, Step, make_environments
 from eluder.deep.common.training import Schedule, Training, part
+from eluder.deep.common.vector import VectorAdapter
 
 __all__ = ["Run", "updates_due"]
 
@@ -144,12 +145,26 @@ class Run(Training):
         """
         array = action.numpy(force=True) if isinstance(action, Tensor) else action
         done = array.reshape(self.N * self.stride, *array.shape[2:])
-        step = self.envs.step(done)
+        step = self._stepped(self.envs, done)
         if step.obs.ndim != 2:
             rows = (len(done), self.obs_dim)
             step = step._replace(obs=step.obs.reshape(rows), next_obs=step.next_obs.reshape(rows))
         self._see(step.obs)
         return done, step
+
+    def _stepped(self, envs: Environments | VectorAdapter, action: np.ndarray) -> Step:
+        """Step environments; say whose training diverged where actions are not finite."""
+        try:
+            return envs.step(action)
+        except ValueError:
+            lost = ~np.isfinite(action).reshape(self.N, -1).all(axis=1)
+            if not lost.any():
+                raise
+        seeds = [self.seeds[n] for n in np.flatnonzero(lost)]
+        raise ValueError(
+            f"training of seeds {seeds} diverged: their actions are not finite; try a smaller step size, or "
+            "observations and rewards of another scale"
+        )
 
     def _begin(self) -> None:
         self._see(self.envs.reset())
@@ -206,7 +221,7 @@ class Run(Training):
                 )
             with torch.no_grad():
                 action = act(torch.from_numpy(obs).to(self.device).view(self.N, 1, self.obs_dim))[:, 0]
-            obs = self.judges.step(action.cpu().numpy()).obs
+            obs = self._stepped(self.judges, action.cpu().numpy()).obs
             for env, total, length in self.judges.finished():
                 waited = 0
                 if done[env] < episodes:
@@ -229,6 +244,11 @@ class Run(Training):
         -------
         TrainResult
             Evaluations, parameters and the policy.
+
+        Warns
+        -----
+        RuntimeWarning
+            If parameters of a seed are not finite.
         """
 
         def policy(obs: Array) -> Array:
@@ -250,6 +270,8 @@ class Run(Training):
             for name, network in networks.items()
             for key, x in network.items()
         }
+        fine = [all(np.isfinite(x[n]).all() for x in parameters.values()) for n in range(self.N)]
+        self.warn_of(fine)
         return TrainResult(np.array(self.seeds), steps, returns, parameters, policy, self.out)
 
 

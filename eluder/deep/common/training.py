@@ -31,6 +31,7 @@ from eluder.deep.common.random import seed_keys
 __all__ = ["Schedule", "Stateful", "Training", "part", "read_run"]
 
 
+MOST_THREADS = 1024  # more than a system may start
 KINDS = {  # what run.json says
     "agent": str,
     "env": str,
@@ -93,8 +94,9 @@ class Schedule:
     tensorboard: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("evaluate_every", "log_every", "save_every", "num_threads"):
+        for name in ("evaluate_every", "log_every", "save_every"):
             checks.integer(name, getattr(self, name), 0)
+        checks.integer("num_threads", self.num_threads, 0, MOST_THREADS)
         for name in ("episodes", "keep"):
             checks.integer(name, getattr(self, name))
 
@@ -151,6 +153,9 @@ class Training:
         if not isinstance(seeds, Iterable):
             raise ValueError(f"seeds must be a sequence of integers, got {seeds!r}")
         self.seeds = [checks.integer(f"seeds[{i}]", s, 0) for i, s in enumerate(seeds)]
+        if len(set(self.seeds)) < self.N:
+            i = next(i for i, seed in enumerate(self.seeds) if seed in self.seeds[:i])
+            raise ValueError(f"seeds[{i}] is {self.seeds[i]} again: equal seeds are one run")
         self.device = _device(device)
         self.keys = seed_keys(self.seeds, self.device)
         self.schedule, self.stride = schedule, stride
@@ -178,7 +183,10 @@ class Training:
         if self.out is None or not (self.out / "run.json").exists():
             return False
         if not resume:
-            raise ValueError(f"{self.out} holds a run already: resume=True goes on with it")
+            raise ValueError(
+                f"{self.out} holds a run already: resume=True, or eluder resume, goes on with it; "
+                "another run needs another folder"
+            )
         held = read_run(self.out)
         for key in ("agent", "env", "config", "seeds"):
             if held.get(key) != self.about[key]:
@@ -193,12 +201,14 @@ class Training:
             return
         if (self.out / "run.json").exists() and read_run(self.out)["steps"] >= self.steps:
             return
-        self.out.mkdir(parents=True, exist_ok=True)
-        hidden = self.out / f".run-{os.getpid()}.json"
-        hidden.write_text(
-            json.dumps({**self.about, "version": eluder.__version__}, indent=1), encoding="utf-8"
-        )
-        os.replace(hidden, self.out / "run.json")
+        text = json.dumps({**self.about, "version": eluder.__version__}, indent=1)
+        try:
+            self.out.mkdir(parents=True, exist_ok=True)
+            hidden = self.out / f".run-{os.getpid()}.json"
+            hidden.write_text(text, encoding="utf-8")
+            os.replace(hidden, self.out / "run.json")
+        except OSError as error:
+            raise ValueError(f"out cannot be written: {error}") from None
 
     def keep(self, **holders: Stateful) -> None:
         """Say what a checkpoint holds; if the run is resumed, fill it from the newest one.
@@ -308,10 +318,14 @@ class Training:
         RuntimeWarning
             If there are such seeds: their results mean nothing, those of the others are as they would be.
         """
-        lost = [seed for seed, fine in zip(self.seeds, self.finite(parameters), strict=True) if not fine]
+        self.warn_of(self.finite(parameters))
+
+    def warn_of(self, fine: Sequence[bool]) -> None:
+        """Warn of the seeds that are not fine, as `warn_if_diverged`."""
+        lost = [seed for seed, good in zip(self.seeds, fine, strict=True) if not good]
         if lost:
             text = f"training of seeds {lost} diverged: their parameters are not finite; try a smaller lr"
-            warnings.warn(text, RuntimeWarning, stacklevel=3)
+            warnings.warn(text, RuntimeWarning, stacklevel=4)
 
     def save(self, now: int) -> None:
         """Write a checkpoint of step `now`."""
@@ -404,7 +418,7 @@ def _device(name: str) -> torch.device:
     """Return a device that is there."""
     try:
         device = torch.device(name)
-        torch.empty(1, device=device)
+        torch.zeros(1, device=device).tolist()  # not so on "meta", which holds no numbers
     except (RuntimeError, AssertionError, TypeError) as error:
         raise ValueError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from None
     return device

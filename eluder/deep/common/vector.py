@@ -135,12 +135,14 @@ class VectorAdapter(Stepping):
         Raises
         ------
         ValueError
-            If an action, an observation or a reward is not finite, or the observation where an episode ended
-            is missing.
+            If an action, an observation or a reward is not finite, rewards are not one each, or the
+            observation where an episode ended is missing.
         """
         valid = ~self.resetting
         obs, reward, terminated, truncated, info = self.env.step(self.scale(self._checked_actions(action)))
-        reward = np.where(valid, reward, 0.0)
+        if np.shape(reward) != valid.shape:
+            raise ValueError(f"{self.name} gave rewards of shape {np.shape(reward)}, needed is {valid.shape}")
+        reward = np.where(valid, np.asarray(reward, np.float64), 0.0)
         terminated, truncated = (np.array(x, bool) & valid for x in (terminated, truncated))
         self.t += 1
         ended = terminated | truncated
