@@ -128,6 +128,121 @@ def test_actions_stay_in_a_box_whose_width_is_rounded():
         assert np.array_equal(envs.scale(-np.ones(2)), envs.action_space.low)
 
 
+SPREAD = np.arange(6.0).reshape(2, 3)
+BOXES = [
+    Box(np.float32(-1.0 - SPREAD), np.float32(3.0 + SPREAD**2)),
+    Box(-1.0 - SPREAD, 3.0 + SPREAD**2, dtype=np.float64),
+    Box(np.float16(-0.1), np.float16(0.3), (3,), np.float16),
+    Box(-2.0, 5.0, (), np.float64),
+    Box(np.int8([-3, 0]), np.int8([5, 127]), dtype=np.int8),
+    Box(0, 255, (2, 2), np.uint8),
+    Box(-7, 2**40, (2,), np.int64),
+]
+
+
+def in_units(box, x):
+    """The equation: the middle plus half the width times what is cut to [-1, 1], entry by entry."""
+    low, high = (end.astype(np.float64).reshape(-1) for end in (box.low, box.high))
+    y = np.clip(x, np.float32(-1), np.float32(1)) + np.float32(1)
+    z = np.minimum(low + y * ((high - low) / 2), high)
+    return (np.rint(z) if box.dtype.kind in "iu" else z).astype(box.dtype)
+
+
+@pytest.mark.parametrize("box", BOXES, ids=str)
+def test_actions_of_every_box_are_those_of_the_equation(box):
+    rng, A = np.random.default_rng(0), int(np.prod(box.shape))
+    envs = Environments(lambda: Counter(99, action=box), [0, 7, 3], 2)
+    envs.reset()
+    for x in (rng.uniform(-1.3, 1.3, (6, A)), np.ones((6, A)), -np.ones((6, A)), np.full((6, A), 9.0)):
+        for given in (x.astype(np.float32), x, np.asfortranarray(x), np.repeat(x, 2, axis=1)[:, ::2]):
+            envs.step(given)
+            wanted = in_units(box, given).reshape(6, *box.shape)
+            for e, world in enumerate(envs.worlds):
+                assert box.contains(np.asarray(world.done[-1]))
+                assert np.array_equal(world.done[-1], wanted[e])
+    x = rng.uniform(-1.0, 1.0, (2, 5, A)).astype(np.float32)
+    assert np.array_equal(envs.scale(x), in_units(box, x).reshape(2, 5, *box.shape))
+    assert envs.scale(x).dtype == box.dtype
+
+
+def test_ends_of_a_box_of_integers_are_reached_from_inside():
+    envs = Environments(lambda: Counter(action=Box(-1, 2, (1,), np.int64)), [0])
+    x = np.array([-1.0, -0.7, -0.6, 0.0, 0.3, 0.7, 1.0])[:, None]
+    assert envs.scale(x).ravel().tolist() == [-1, -1, 0, 0, 1, 2, 2]  # 0.5 goes to the even one
+
+
+class Picture(Counter):
+    """Shows 2 x 3 numbers in some order of memory, or always in the same one."""
+
+    def __init__(self, order=None, length=3, discrete=False):
+        super().__init__(length, False, Box(-99, 99, (2, 3)), Discrete(3) if discrete else None)
+        self.order, self.memory = order, np.zeros((2, 3), np.float32)
+
+    def _obs(self):
+        self.memory[:] = (self.start + np.arange(6) * (1 + self.t)).reshape(2, 3)
+        return self.memory if self.order == "the same" else ORDERS[self.order](self.memory.copy())
+
+
+ORDERS = {
+    None: lambda x: x,
+    "fortran": np.asfortranarray,
+    "transposed": lambda x: np.ascontiguousarray(x.T).T,
+    "strided": lambda x: np.repeat(x, 2, axis=1)[:, ::2],
+    "backwards": lambda x: np.ascontiguousarray(x[::-1])[::-1],
+    "list": lambda x: x.tolist(),
+    "swapped": lambda x: x.astype(">f4"),
+    "read only": lambda x: np.broadcast_to(x, x.shape),
+}
+
+
+@pytest.mark.parametrize("order", [*ORDERS, "the same"])
+@pytest.mark.parametrize("mode", [None, *AutoresetMode], ids=str)
+def test_observations_in_any_order_of_memory_are_the_same(order, mode):
+    if (order, mode) == ("the same", AutoresetMode.SAME_STEP):
+        pytest.skip("gymnasium keeps the last observation of an episode by reference")
+
+    def play(order):
+        make = lambda: Picture(order)  # noqa: E731
+        if mode is None:
+            envs = Environments(make, [3, 8, 4], 2)
+        else:
+            envs = VectorAdapter(SyncVectorEnv([make] * 6, autoreset_mode=mode), [3, 8, 4], 2)
+        seen = [envs.reset()]
+        for _ in range(7):
+            step = envs.step(np.zeros((6, 2), np.float32))
+            assert step.obs.flags.c_contiguous
+            assert step.next_obs.flags.c_contiguous
+            seen += [step.obs, step.next_obs]
+        return seen
+
+    assert equal(play(None), play(order))
+
+
+@pytest.mark.parametrize(
+    "reward",
+    [0.1, np.float32(0.1), np.float64(0.1), np.array(0.1), True, 3, -(2**70), 1e-50, 3.4e38, np.int8(-5)],
+    ids=repr,
+)
+@pytest.mark.filterwarnings("ignore:.*cast")
+def test_a_reward_is_any_number_and_returns_add_it_as_it_is(reward):
+    envs = Environments(lambda: Odd(np.zeros(2), reward, ends=3), [0, 1])
+    envs.reset()
+    for _ in range(3):
+        step = envs.step(np.zeros((2, 2), np.float32))
+        assert step.reward.dtype == np.float32
+        assert step.reward.tolist() == [float(np.float32(reward))] * 2
+        assert step.valid.all()
+    assert envs.finished() == [(e, 0.0 + float(reward) + float(reward) + float(reward), 3) for e in range(2)]
+
+
+def test_what_says_that_all_steps_count_cannot_be_changed():
+    envs = Environments(Counter, [0, 1])
+    envs.reset()
+    valid = envs.step(np.zeros((2, 2), np.float32)).valid
+    with pytest.raises(ValueError, match="read-only"):
+        valid[0] = False
+
+
 def test_a_box_of_any_shape_is_one_axis_for_the_agent():
     envs = Environments(lambda: Counter(action=Box(-1, 3, (2, 3), np.float32)), [0])
     envs.reset()
@@ -151,6 +266,7 @@ def test_discrete_spaces_count_from_their_start_and_are_one_hot():
         (lambda: Counter(observation=Dict(a=Discrete(2))), "observations in a box or discrete"),
         (lambda: Counter(action=MultiDiscrete([2, 2])), "actions in a box or discrete"),
         (lambda: Counter(action=Box(-np.inf, 1, (2,))), r"bounded actions, entry 0 lies in \[-inf, 1.0\]"),
+        (lambda: Counter(action=Box(-1e308, 1e308, (2,), np.float64)), "bounded actions, entry 0 lies in"),
         (lambda: "no environment", "must make a gymnasium.Env, .* made str"),
         ("NoSuch-v0", "env 'NoSuch-v0' cannot be made"),
         (3, "id or a factory, got 3"),
@@ -195,12 +311,13 @@ def test_numbers_that_are_none_stop_the_run(bad, message):
 class Odd(Counter):
     """Steps to what it is told."""
 
-    def __init__(self, obs, reward=0.0, observation=None):
-        super().__init__(observation=observation)
+    def __init__(self, obs, reward=0.0, observation=None, ends=None):
+        super().__init__(ends, observation=observation)
         self.given = obs, reward
 
     def step(self, action):
-        return *self.given, False, False, {}
+        self.t += 1
+        return *self.given, self.t == self.length, False, {}
 
 
 @pytest.mark.parametrize(
@@ -213,6 +330,9 @@ class Odd(Counter):
         ((0.0, 0.0), r"gave an observation of shape \(\), its space says \(2,\)"),
         ((6, 0.0, Discrete(4, start=2)), r"gave observation 6, its space says 2\.\.5"),
         ((1, 0.0, Discrete(4, start=2)), r"gave observation 1, its space says 2\.\.5"),
+        (([0.0, 0.0], -1e39), r"gave reward = -inf at step 1"),
+        (([0.0, -1e39], 0.0), r"gave observation\[1\] = -inf at step 1"),
+        (([0.0, 0.0], None), r"gave reward = nan at step 1"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
@@ -221,6 +341,41 @@ def test_steps_to_what_is_not_in_the_space_are_refused(given, message):
     envs.reset()
     with pytest.raises(ValueError, match=message):
         envs.step(np.zeros((1, 2), np.float32))
+
+
+STEP = r"must step to \(observation, reward, terminated, truncated, info\), gave "
+
+
+@pytest.mark.parametrize(
+    ("method", "given", "message"),
+    [
+        ("reset", np.zeros(2), r"must reset to \(observation, info\), gave a ndarray"),
+        ("reset", (np.zeros(2), {}, 0), r"must reset to \(observation, info\), gave 3 values"),
+        ("step", (np.zeros(2), 0.0, False, {}), f"{STEP}4 values"),
+        ("step", np.zeros(2), f"{STEP}a ndarray"),
+        ("step", None, f"{STEP}a NoneType"),
+    ],
+)
+def test_what_gymnasium_does_not_say_is_refused(method, given, message, monkeypatch):
+    envs = Environments(Counter, [0])
+    if method == "step":
+        envs.reset()
+    monkeypatch.setattr(Counter, method, lambda self, *_, **__: given)
+    with pytest.raises(ValueError, match=message):
+        envs.reset() if method == "reset" else envs.step(np.zeros((1, 2), np.float32))
+
+
+def test_rewards_of_a_vector_environment_are_one_each():
+    class Column(SyncVectorEnv):
+        def step(self, actions):
+            obs, reward, *rest = super().step(actions)
+            return obs, reward[:, None], *rest
+
+    for n in (1, 3):
+        envs = VectorAdapter(Column([Counter] * n), range(n))
+        envs.reset()
+        with pytest.raises(ValueError, match=rf"gave rewards of shape \({n}, 1\), needed is \({n},\)"):
+            envs.step(np.zeros((n, 2), np.float32))
 
 
 def test_rewards_of_a_vector_environment_are_finite_as_they_are_kept():
