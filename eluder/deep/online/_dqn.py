@@ -29,8 +29,8 @@ Deviations from the paper:
   Huber loss of Mnih et al. (kappa = 1) may let values rise without bound, as on CartPole.
 - Episodes that end by a time limit go on in the value (`terminated` alone cuts it).
 - Evaluation is greedy; the papers keep an epsilon of 0.05 or less.
-- The streams of the duelling network part after all hidden layers but one; gradients that enter the
-  common layers are not divided by sqrt 2, and none is clipped by its norm.
+- The streams of the duelling network part after all hidden layers but one. As in that paper the gradient
+  that enters the common layers is divided by sqrt 2, which Adam hardly feels, and the norm of all is cut.
 - Targets of n > 1 steps are not corrected for the policy that took them.
 """
 
@@ -55,11 +55,13 @@ from eluder.deep.common.optim import Adam
 from eluder.deep.common.random import integers, uniform
 from eluder.deep.common.replay import Batch, Replay
 from eluder.deep.common.run import Run, updates_due
+from eluder.deep.common.seedwise import clip_by_norm
 from eluder.deep.common.training import Schedule
 
 __all__ = ["DQNConfig", "dqn"]
 
 NETWORK, COIN, ACT, SAMPLE = range(0, 4000, 1000)  # streams of random numbers
+RESCALE = math.sqrt(0.5)  # of the gradient that the two streams of a duel send into their common layers
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,8 @@ class DQNConfig:
         Step size of Adam; 5e-5 in QR-DQN.
     adam_eps : float
         Added to the root of the second moment; 0.01 / 32 in QR-DQN.
+    max_grad_norm : float or None
+        Largest norm of a seed's gradient; None is 10 if duelling, as in that paper, and else any.
     batch_size : int
         Transitions per update and seed; paper: 32.
     replay_size : int
@@ -125,6 +129,7 @@ class DQNConfig:
     gamma: float = 0.99
     lr: float = 5e-4
     adam_eps: float = 1e-8
+    max_grad_norm: float | None = None
     batch_size: int = 64
     replay_size: int = 100_000
     warmup: int = 1_000
@@ -139,8 +144,9 @@ class DQNConfig:
     def __post_init__(self) -> None:
         for name in ("lr", "adam_eps"):
             checks.number(name, getattr(self, name), 0.0, open_low=True)
-        if self.kappa is not None:
-            checks.number("kappa", self.kappa, 0.0, open_low=True)
+        for name in ("kappa", "max_grad_norm"):
+            if getattr(self, name) is not None:
+                checks.number(name, getattr(self, name), 0.0, open_low=True)
         checks.number("gamma", self.gamma, 0.0, 1.0)
         checks.number("tau", self.tau, 0.0, 1.0, open_low=True)
         checks.number("utd", self.utd, 0.0)
@@ -193,7 +199,10 @@ def forward(parameters: Parameters, config: DQNConfig, A: int, obs: Tensor, *, l
     act = ACTIVATIONS[config.activation].forward
     if not config.duelling:
         return mlp(p, obs, act).unflatten(-1, (A, -1))
-    h = act(mlp(p, obs, act, "common_")) if len(config.hidden) > 1 else obs
+    h = obs
+    if len(config.hidden) > 1:
+        h = act(mlp(p, obs, act, "common_"))
+        h = h.detach() + (h - h.detach()) * RESCALE
     value = mlp(p, h, act, "value_").unsqueeze(-2)
     return duel(value, mlp(p, h, act, "advantage_").unflatten(-1, (A, -1)))
 
@@ -234,7 +243,7 @@ class Fused:
         d_h = self.value.pull(d_value, below)
         d_h = d_h + self.advantage.pull(d_advantage, below)
         if self.common is not None:
-            self.activation.backward(d_h, self.z, self.h)
+            self.activation.backward(d_h.mul_(RESCALE), self.z, self.h)
             self.common.pull(d_h)
 
 
@@ -254,6 +263,13 @@ def linear_from(config: DQNConfig) -> float:
     if config.kappa is None:
         return 1.0 if config.num_quantiles else math.inf
     return config.kappa
+
+
+def largest_norm(config: DQNConfig) -> float:
+    """Return where the norm of a seed's gradient is cut."""
+    if config.max_grad_norm is None:
+        return 10.0 if config.duelling else math.inf
+    return config.max_grad_norm
 
 
 def taken(quantiles: Tensor, action: Tensor) -> Tensor:
@@ -306,7 +322,7 @@ def make_update(config: DQNConfig, nets: Networks, A: int) -> tuple[Callable[...
     ``update(batch, u)`` changes the networks in place; u numbers the updates. It returns metrics of shape
     (N,).
     """
-    adam = Adam(nets.online, config.lr, config.adam_eps)
+    adam, most = Adam(nets.online, config.lr, config.adam_eps), largest_norm(config)
     differentiate = q_gradient(nets.online, config, A)
 
     def place(parameters: Parameters) -> Callable[[Tensor], Tensor]:
@@ -322,6 +338,8 @@ def make_update(config: DQNConfig, nets: Networks, A: int) -> tuple[Callable[...
             y = target_quantiles(config.double, batch, target_net(batch.next_obs), next_online)
         nets.online.zero_grad()
         q = differentiate(batch.obs, batch.action, y)
+        if most < math.inf:
+            clip_by_norm(nets.online, most)
         adam.step()
         if (u + 1) % config.target_every == 0:
             nets.target.track(nets.online, config.tau)

@@ -26,6 +26,7 @@ from eluder.deep.online._dqn import (
     explore,
     greedy,
     init,
+    largest_norm,
     make_act,
     make_update,
     quantile_gradient,
@@ -143,7 +144,8 @@ def test_one_update_against_the_equations(options):
     for leaf in nets.online.tensors.values():
         leaf.grad = None
     sum(naive_loss(nets, config, 3, b, n) for n in range(2)).backward()
-    wanted = torch.cat([leaf.grad.reshape(-1) for leaf in nets.online.tensors.values()])
+    scale = {name: math.sqrt(0.5) if name.startswith("common") else 1.0 for name in nets.online.tensors}
+    wanted = torch.cat([(x.grad * scale[name]).reshape(-1) for name, x in nets.online.tensors.items()])
     update, _ = make_update(config, fresh, 3)
     update(b, 0)
     torch.testing.assert_close(fresh.online.grad, wanted, rtol=1e-4, atol=1e-5)
@@ -197,6 +199,25 @@ def test_the_first_step_of_adam_has_its_size():
     moved = (nets.online.flat - init(config, 4, 3, seed_keys([0])).online.flat).detach()
     g = nets.online.grad
     torch.testing.assert_close(moved, -0.1 * g / (g.abs() + 0.01), rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_the_gradient_of_each_seed_is_cut_at_its_own_norm(fused):
+    options = {"hidden": (8, 8), "batch_size": 16, "duelling": True, "fused": fused}
+
+    def gradients(most):
+        online = updated(DQNConfig(**options, max_grad_norm=most), [0, 4], steps=1)[0].online
+        return [torch.cat([x.grad[n].flatten() for x in online.tensors.values()]) for n in range(2)]
+
+    free = gradients(1e6)
+    least, most = sorted(g.norm().item() for g in free)
+    between = (least + most) / 2
+    assert least < 0.95 * most
+    for g, h in zip(free, gradients(between)):
+        torch.testing.assert_close(h, g * min(1.0, between / g.norm().item()), rtol=1e-4, atol=1e-6)
+    assert largest_norm(DQNConfig(duelling=True)) == 10.0  # as in the paper
+    assert largest_norm(DQNConfig()) == math.inf
+    assert largest_norm(DQNConfig(max_grad_norm=2.5)) == 2.5
 
 
 def test_the_target_moves_when_it_should():
@@ -461,6 +482,7 @@ def test_bad_input():
         ("lr", -1.0),
         ("batch_size", 0),
         ("kappa", 0.0),
+        ("max_grad_norm", 0.0),
         ("utd", -1),
     ]:
         with pytest.raises(ValueError, match=f"{name} must be"):
