@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 __all__ = ["main"]
 
+CONTINUES = "finished cells are kept, the same command continues"
 MOST_STATES = 40  # rows that `eluder solve` prints
 
 
@@ -75,9 +76,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"eluder: {' '.join(str(error).split())}", file=sys.stderr)
             return 2
         except KeyboardInterrupt:
-            print(
-                "\neluder: interrupted; finished cells are kept, the same command continues", file=sys.stderr
-            )
+            trains = arguments.command in ("train", "resume")
+            way = "eluder resume goes on from the newest checkpoint" if trains else CONTINUES
+            print(f"\neluder: interrupted; {way}", file=sys.stderr)
             if sys.stdout is not None:
                 sys.stdout.flush()
             sys.stderr.flush()

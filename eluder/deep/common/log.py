@@ -135,6 +135,12 @@ def _rewrite(file: Path, stays: Callable[[str], bool]) -> None:
     lines = text.splitlines()
     if text and not text.endswith("\n"):
         lines.pop()
+    kept = []
+    for i, line in enumerate(lines):
+        try:
+            kept += [f"{line}\n"] if stays(line) else []
+        except (ValueError, KeyError, TypeError):
+            raise ValueError(f"{file} is damaged: line {i + 1} has no step") from None
     hidden = file.with_name(f".{file.name}-{os.getpid()}")
-    hidden.write_text("".join(f"{line}\n" for line in lines if stays(line)), encoding="utf-8")
+    hidden.write_text("".join(kept), encoding="utf-8")
     os.replace(hidden, file)

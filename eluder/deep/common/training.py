@@ -224,9 +224,9 @@ class Training:
             If the checkpoint does not fit.
         """
         self.holders = holders
-        self._describe()
         if not self.resumed:
             self._begin()
+            self._describe()
             self.log.cut(0)
             return
         assert self.out is not None
@@ -240,6 +240,7 @@ class Training:
         self._restore(tensors, state)
         self.metrics = {key: x.to(self.device) for key, x in part(tensors, "metrics").items()}
         self.evaluations = [(s, np.array(x)) for s, x in state["evaluations"]]
+        self._describe()  # not before all that may refuse
         self.log.cut(self.start)
         if not _crossed(self.start - self.stride, self.start, self.schedule.evaluate_every):
             self._drop_evaluation()
@@ -366,7 +367,7 @@ def read_run(out: str | os.PathLike[str]) -> dict[str, Any]:
     file = Path(out) / "run.json"
     try:
         held = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise ValueError(f"{out} holds no run: {file} is missing") from None
     except ValueError as error:
         raise ValueError(f"{file} is damaged: {error}") from None

@@ -6,7 +6,11 @@
 import importlib
 import json
 import math
+import os
+import subprocess
+import sys
 import zlib
+from pathlib import Path
 
 import gymnasium
 import numpy as np
@@ -15,6 +19,7 @@ import torch
 from gymnasium.spaces import Box, Discrete
 
 from eluder.deep.common._stepping import reset_seed
+from eluder.deep.common.checkpoint import load_checkpoint
 from eluder.deep.common.environments import Environments
 from eluder.deep.common.normalise import RewardScale, RunningNorm
 from eluder.deep.common.random import bits, integers, normal, seed_keys, uniform
@@ -26,6 +31,7 @@ from eluder.deep.online import (
     DSACConfig,
     DSACTConfig,
     PMOEConfig,
+    PMOEPPOConfig,
     PPOConfig,
     SACConfig,
     Schedule,
@@ -35,6 +41,7 @@ from eluder.deep.online import (
     dsac,
     dsac_t,
     pmoe,
+    pmoe_ppo,
     ppo,
     sac,
     td3,
@@ -53,6 +60,8 @@ CONFIGS = {
     pmoe: PMOEConfig(**COMMON, utd=0.6, num_experts=3),
 }
 ROLLOUTS = PPOConfig(hidden=(8,), num_steps=9, num_envs=2, batch_size=5, epochs=2, max_kl=0.05, lr=0.01)
+MIXTURE = {"hidden": (8,), "num_steps": 9, "num_envs": 2, "batch_size": 5, "epochs": 2, "num_experts": 3}
+EVERY = [*CONFIGS, ppo, pmoe_ppo]
 OFF_POLICY = [pytest.param(agent, id=agent.__name__) for agent in CONFIGS]
 ALL = [*OFF_POLICY, pytest.param(ppo, id="ppo")]
 QUIET = Schedule(episodes=1)
@@ -228,6 +237,61 @@ def test_runs_resumed_at_odd_places_are_those_that_never_stopped(agent, stops, t
     assert whole.steps.tolist() == parts.steps.tolist() == [30, 60, 90, 100]
     for file in ("log.jsonl", "evaluations.csv"):
         assert (tmp_path / "parts" / file).read_text() == (tmp_path / "whole" / file).read_text()
+
+
+KILLED = """
+import os, signal, sys
+from tests.deep.online.test_loops import EVERY, Walk, train_often
+for agent in EVERY:
+    if os.fork() == 0:
+        step, left = Walk.step, iter(range(198))
+
+        def dies(self, action):
+            if next(left, None) is None:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return step(self, action)
+
+        Walk.step = dies
+        train_often(agent, os.path.join(sys.argv[1], agent.__name__))
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.wait()[1]) == -signal.SIGKILL, agent
+"""
+
+
+def train_often(agent, out):
+    """Train two seeds; evaluations, metrics and checkpoints come often and at different times."""
+    schedule = Schedule(evaluate_every=30, episodes=1, log_every=4, save_every=14)
+    config = PMOEPPOConfig(**MIXTURE) if agent is pmoe_ppo else config_of(agent)
+    return agent(
+        environment(agent), 100, config=config, seeds=(0, 5), out=out, resume=True, schedule=schedule
+    )
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    """Folders of runs that were killed in the middle of a step."""
+    out = tmp_path_factory.mktemp("killed")
+    root = Path(__file__).parents[3]
+    subprocess.run([sys.executable, "-c", KILLED, str(out)], cwd=root, check=True)
+    return out
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that are copies")
+@pytest.mark.parametrize("agent", [pytest.param(x, id=x.__name__) for x in EVERY])
+def test_a_run_killed_in_a_step_goes_on_as_if_it_had_not_been(agent, killed, tmp_path):
+    out = killed / agent.__name__
+    ends = [json.loads(line)["step"] for line in (out / "log.jsonl").read_text().splitlines()]
+    before = load_checkpoint(out / "checkpoints")[1]["step"]
+    assert 0 < before < 100
+    assert max(ends) > before  # what was logged since is done, and logged, again
+    whole, parts = train_often(agent, tmp_path), train_often(agent, out)
+    assert same(whole, parts)
+    tensors = [load_checkpoint(folder / "checkpoints")[0] for folder in (tmp_path, out)]
+    for name, x in tensors[0].items():
+        if not name.startswith("replay/"):  # which has frames that nothing was written to
+            assert torch.equal(x, tensors[1][name]), name
+    for file in ("log.jsonl", "evaluations.csv"):
+        assert (out / file).read_text() == (tmp_path / file).read_text()
 
 
 def test_what_was_logged_after_the_checkpoint_is_logged_once(tmp_path, monkeypatch):
