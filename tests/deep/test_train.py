@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import sys
 from argparse import Namespace
 
 import gymnasium
@@ -51,13 +52,38 @@ def test_train_and_resume(tmp_path, capsys):
         (["--steps", "10", "--set", "gama=1"], "has no field 'gama', did you mean 'gamma'"),
         (["--steps", "10", "--set", "gamma"], "--set takes FIELD=VALUE"),
         (["--steps", "10", "--seeds", "0"], "seeds must hold at least one"),
+        (["--steps", "10", "--seeds", "3,3"], "seeds[1] is 3 again"),
+        (
+            ["--steps", "10", "--set", "replay_size=100000000000000"],
+            "the run needs more memory than there is",
+        ),
+        (["--steps", "10", "--env", "Broken-v0"], "env 'Broken-v0' cannot be made: AttributeError: "),
     ],
 )
-def test_refused_in_one_line(tmp_path, capsys, arguments, message):
+def test_refused_in_one_line(tmp_path, capsys, arguments, message, monkeypatch):
+    spec = gymnasium.envs.registration.EnvSpec("Broken-v0", entry_point=lambda: gymnasium.Env().missing)
+    monkeypatch.setitem(gymnasium.registry, "Broken-v0", spec)
     assert train(*arguments, "--out", str(tmp_path / "run")) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert message in error
     assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_that_holds_a_run_is_named_and_what_goes_on_with_it(tmp_path, capsys):
+    assert train("--steps", "50", "--out", str(tmp_path)) == 0
+    assert train("--steps", "50", "--out", str(tmp_path)) == 2
+    assert "holds a run already: resume=True, or eluder resume, goes on with it" in capsys.readouterr().err
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("eluder.deep.command.train", interrupted)
+    monkeypatch.setattr(os, "_exit", sys.exit)
+    with pytest.raises(SystemExit):
+        train("--steps", "50", "--out", str(tmp_path / "run"))
+    assert "interrupted; eluder resume goes on from the newest checkpoint" in capsys.readouterr().err
 
 
 def test_unknown_agents_and_folders(tmp_path, capsys):

@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from eluder.cli import main
+from eluder.deep.common.checkpoint import load_checkpoint
 from eluder.deep.common.networks import Parameters
 from eluder.deep.common.optim import Adam
 from eluder.deep.common.seedwise import SeedAdam
 from eluder.deep.common.training import read_run
-from eluder.deep.online import PMOEConfig, SACConfig, Schedule, TD3Config, pmoe, sac
+from eluder.deep.online import DQNConfig, PMOEConfig, SACConfig, Schedule, TD3Config, dqn, pmoe, sac
 
 SMALL = SACConfig(hidden=(8,), batch_size=8, warmup=10)
 ONE = Schedule(episodes=1, evaluate_every=20)
@@ -33,6 +34,8 @@ def test_another_number_of_episodes_is_refused_before_the_run_goes_on(tmp_path):
     sac("Pendulum-v1", 40, config=SMALL, out=tmp_path, schedule=ONE)
     with pytest.raises(ValueError, match="has evaluations of 1 episodes, asked for 2"):
         sac("Pendulum-v1", 60, config=SMALL, out=tmp_path, resume=True, schedule=Schedule(episodes=2))
+    assert read_run(tmp_path)["schedule"]["episodes"] == 1  # what was refused is not written down
+    assert read_run(tmp_path)["steps"] == 40
     assert sac("Pendulum-v1", 60, config=SMALL, out=tmp_path, resume=True, schedule=ONE).steps[-1] == 60
 
 
@@ -85,6 +88,9 @@ def test_a_refused_run_closes_its_environments(tmp_path):
     ("given", "message"),
     [
         ({"seeds": 3}, "seeds must be a sequence of integers, got 3"),
+        ({"seeds": (4, 7, 4)}, r"seeds\[2\] is 4 again: equal seeds are one run"),
+        ({"device": "meta"}, "device 'meta' cannot be used"),
+        ({"device": "nowhere"}, "device 'nowhere' cannot be used"),
     ],
 )
 def test_arguments_of_another_kind_are_refused(given, message):
@@ -130,17 +136,50 @@ def test_the_configuration_is_that_of_the_agent():
         sac("Pendulum-v1", 30, config=TD3Config())
 
 
+class Endless(gymnasium.Env):
+    """Shows and pays one number for ever."""
+
+    observation_space = gymnasium.spaces.Box(-1, 1, (1,))
+    action_space = gymnasium.spaces.Box(-1, 1, (1,))
+    x = 0.0
+
+    def reset(self, *, seed=None, options=None):
+        return np.full(1, self.x, np.float32), {}
+
+    def step(self, action):
+        return np.full(1, self.x, np.float32), self.x, False, False, {}
+
+
+class Huge(Endless):
+    """Numbers whose squares are beyond float32."""
+
+    x = 1e30
+
+
+def test_training_that_diverged_says_so_and_whose(tmp_path):
+    schedule = Schedule(episodes=1, save_every=5)
+    with pytest.raises(
+        ValueError, match=r"training of seeds \[3, 9\] diverged: their actions are not finite"
+    ):
+        sac(Huge, 30, config=SMALL, seeds=(3, 9), out=tmp_path, schedule=schedule)
+    assert load_checkpoint(tmp_path / "checkpoints")[1]["step"] == 10
+
+
+def test_parameters_that_are_none_are_warned_of(monkeypatch):
+    """The greatest of values that are none is an action all the same."""
+    monkeypatch.setattr("eluder.deep.common.run.PATIENCE", 500)
+    config = DQNConfig(hidden=(8,), batch_size=8, warmup=10)
+
+    def make():
+        world = gymnasium.wrappers.TimeLimit(Huge(), 5)
+        world.action_space = gymnasium.spaces.Discrete(2)
+        return world
+
+    with pytest.warns(RuntimeWarning, match=r"training of seeds \[1\] diverged: their parameters"):
+        dqn(make, 30, config=config, seeds=(1,), schedule=ONE)
+
+
 def test_an_evaluation_does_not_wait_for_ever(monkeypatch):
-    class Endless(gymnasium.Env):
-        observation_space = gymnasium.spaces.Box(-1, 1, (1,))
-        action_space = gymnasium.spaces.Box(-1, 1, (1,))
-
-        def reset(self, *, seed=None, options=None):
-            return np.zeros(1, np.float32), {}
-
-        def step(self, action):
-            return np.zeros(1, np.float32), 0.0, False, False, {}
-
     monkeypatch.setattr("eluder.deep.common.run.PATIENCE", 50)
     with pytest.raises(ValueError, match="env has episodes without end: none ended in 50 steps"):
         sac(Endless, 30, config=SMALL, schedule=ONE)

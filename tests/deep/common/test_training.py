@@ -60,6 +60,18 @@ def test_bad_input(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match=r"out must be a folder, .* is a file"):
         count(tmp_path / "file", 3)
+    with pytest.raises(ValueError, match=r"out cannot be written: .*file"):
+        count(tmp_path / "file" / "inner", 3)
+    with pytest.raises(ValueError, match=r"file holds no run: .*file.run.json is missing"):
+        read_run(tmp_path / "file")
+    for name, line in (("log.jsonl", '{"no": 1}'), ("log.jsonl", "garbage"), ("evaluations.csv", "x,1")):
+        held = (tmp_path / "run" / name).read_text() if name == "log.jsonl" else ""
+        (tmp_path / "run" / name).write_text(f"{line}\n")
+        with pytest.raises(ValueError, match=rf"{name} is damaged: line 1 has no step"):
+            count(tmp_path / "run", 5, resume=True)
+        (tmp_path / "run" / name).write_text(held)
+    with pytest.raises(ValueError, match=r"num_threads must be in \[0, 1024\], got 9999"):
+        Schedule(num_threads=9999)
     with pytest.raises(ValueError, match="steps must be"):
         count(None, 0)
     with pytest.raises(ValueError, match="the checkpoint holds no networks"):
