@@ -29,14 +29,16 @@ from eluder.deep.common.compiled import (
 from eluder.deep.common.networks import Parameters, mlp, mlp_shapes
 from eluder.deep.common.normalise import RewardScale, RunningNorm
 from eluder.deep.common.orthogonal import init_orthogonal
-from eluder.deep.common.random import seed_keys
+from eluder.deep.common.random import normal, seed_keys, uniform
 from eluder.deep.common.rollout import Rollout
 from eluder.deep.common.seedwise import SeedAdam, clip_by_norm
 from eluder.deep.online import PMOEPPOConfig, PPOConfig, Schedule, pmoe_ppo, ppo
 from eluder.deep.online._ppo import (
+    ACT,
     Data,
     clipped_loss,
     divergence,
+    draw_noise,
     evaluate_rollout,
     init,
     make_act,
@@ -430,6 +432,113 @@ def test_both_ways_of_acting_agree(discrete):
         counts = make_act(parameters, norm, fast)(same, noise)[0].bincount(minlength=3) / 500
         p = mlp(parameters, norm(same), torch.tanh, "actor_")[0, 0].softmax(-1).detach()
         assert (counts - p).abs().max() < 0.08
+
+
+@pytest.mark.parametrize("discrete", [False, True])
+def test_acting_on_arrays_is_acting_on_tensors(discrete):
+    """In any order of memory, by turns with other batches; what is given decides what comes back."""
+    config = PPOConfig(hidden=(8, 6))
+    parameters = init(config, 4, 3, discrete, seed_keys([1, 2]))
+    parameters.flat.add_(torch.randn(parameters.flat.shape, generator=torch.Generator().manual_seed(0)))
+    norm = RunningNorm(2, (4,))
+    norm.update(torch.randn(2, 30, 4, generator=torch.Generator().manual_seed(1)) + 1)
+    act, slow = (make_act(parameters, norm, PPOConfig(hidden=(8, 6), fused=f)) for f in (True, False))
+    rng = np.random.default_rng(0)
+    for B in (5, 1, 7, 5):
+        obs = 2 * rng.normal(size=(2, B, 4)).astype(np.float32)
+        noise = rng.random((2, B, 1)) if discrete else rng.normal(size=(2, B, 3))
+        for given in (noise.astype(np.float32), None):
+            tensor = None if given is None else torch.from_numpy(given)
+            wanted = slow(torch.from_numpy(obs), tensor)
+            kept = obs.copy()
+            for x in (obs, np.asfortranarray(obs), np.repeat(obs, 2, axis=2)[..., ::2]):
+                found = act(x, given)
+                assert found.dtype == (np.int64 if discrete else np.float32)
+                np.testing.assert_allclose(found, wanted.numpy(), rtol=1e-4, atol=1e-5)
+            found = act(torch.from_numpy(obs), tensor)
+            assert found.dtype == wanted.dtype
+            torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+            one = act(torch.from_numpy(obs[:1]), tensor)  # the same for all seeds
+            assert torch.equal(one, act(torch.from_numpy(obs[:1].repeat(2, axis=0)), tensor))
+            assert np.array_equal(obs, kept)
+
+
+@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("discrete", [False, True])
+def test_noise_is_that_of_each_seed_alone_time_first(discrete, fused):
+    config, T, E = PPOConfig(hidden=(4,), fused=fused), 3, 3
+    draws = []
+    for seeds in ([4, 9], [9]):
+        keys = seed_keys(seeds)
+        draws.append(draw_noise(init(config, 2, 3, discrete, keys), config, keys, 7, T, E))
+    assert isinstance(draws[0], np.ndarray if fused else torch.Tensor)
+    keys = seed_keys([9])
+    wanted = uniform(keys, 7, ACT, (T, E, 1)) if discrete else normal(keys, 7, ACT, (T, E, 3))
+    for draw, n in zip(draws, (1, 0)):
+        assert draw.shape == (T, n + 1, E, wanted.shape[-1])
+        np.testing.assert_array_equal(np.asarray(draw)[:, n], wanted[0].numpy())
+
+
+class Witness(gymnasium.Env):
+    """Keeps what it showed, what was done, what it paid and where that led; ends by chance or after 5."""
+
+    observation_space = gymnasium.spaces.Box(-9.0, 9.0, (2, 3), np.float32)
+
+    def __init__(self, discrete):
+        box, kinds = gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float32), gymnasium.spaces.Discrete(3, start=2)
+        self.action_space = kinds if discrete else box
+        self.seen = []
+
+    def _obs(self):
+        self.shown = self.np_random.uniform(-9.0, 9.0, (3, 2)).astype(np.float32).T
+        return self.shown
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.t = 0
+        return self._obs(), {}
+
+    def step(self, action):
+        self.t += 1
+        before, reward, end = self.shown, self.np_random.normal(), self.np_random.random() < 0.2
+        self.seen.append((before, np.array(action), reward, self._obs(), end, self.t == 5))
+        return self.shown, reward, end, self.t == 5, {}
+
+
+@pytest.mark.parametrize("mode", [None, *gymnasium.vector.AutoresetMode], ids=str)
+@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("discrete", [False, True])
+def test_a_rollout_is_what_the_environments_saw(discrete, fused, mode, monkeypatch):
+    """Of three seeds with two environments each: nobody's row is another's, or one step late."""
+    worlds, rollouts = [], []
+
+    def make():
+        worlds.append(Witness(discrete))
+        return worlds[-1]
+
+    def evaluated(parameters, config, rollout, *rest):
+        rollouts.append({name: x.numpy().copy() for name, x in rollout.state().items()})
+        return evaluate_rollout(parameters, config, rollout, *rest)
+
+    monkeypatch.setattr("eluder.deep.online._ppo.evaluate_rollout", evaluated)
+    config = PPOConfig(hidden=(8,), num_steps=9, num_envs=2, batch_size=5, epochs=2, lr=0.01, fused=fused)
+    many = lambda n: gymnasium.vector.SyncVectorEnv([make] * n, autoreset_mode=mode)  # noqa: E731
+    ppo(make if mode is None else many, 36, config=config, seeds=(3, 8, 4), schedule=QUIET)
+    whole = {name: np.concatenate([r[name] for r in rollouts], axis=1) for name in rollouts[0]}
+    training = [world for world in worlds if len(world.seen) >= 9][:6]
+    for i, world in enumerate(training):
+        rows = {name: x[i // 2, :, i % 2] for name, x in whole.items()}
+        rows = {name: x[rows["valid"]] for name, x in rows.items()}
+        assert len(world.seen) == len(rows["reward"])
+        assert len(rows["reward"]) == 18 or mode == gymnasium.vector.AutoresetMode.NEXT_STEP
+        shown, action, reward, follow, *ends = (np.array(x) for x in zip(*world.seen))
+        assert np.array_equal(rows["obs"], shown.reshape(len(shown), 6))
+        assert np.array_equal(rows["next_obs"], follow.reshape(len(shown), 6))
+        assert np.array_equal(rows["reward"], reward.astype(np.float32))
+        assert np.array_equal(rows["terminated"], ends[0])
+        assert np.array_equal(rows["truncated"], ends[1])
+        done = rows["action"] + 2 if discrete else rows["action"].clip(-1, 1)
+        np.testing.assert_allclose(done, action, rtol=0, atol=1e-6)
 
 
 def test_a_rollout_keeps_what_was_done():
