@@ -1,8 +1,10 @@
 """Perceptrons with a backward pass by hand: the same numbers as `mlp`, without allocations.
 
 The buffers are kept from call to call, activations are differentiated in place, and gradients go straight
-into the flat gradient of `Parameters`. The rectifier and GELU are compiled: one pass through the memory with
-the bias, and one with its gradient; on the CPU with the rounding of factors to bfloat16 too. ::
+into the flat gradient of `Parameters`. A pass is a list of calls that is made once: after the products of an
+update the interpreter has to come back into the caches of the processor, and each of its lines costs
+microseconds. The rectifier and GELU are compiled: one pass through the memory with the bias, and one with its
+gradient; on the CPU with the rounding of factors to bfloat16 too. ::
 
     forward   z_i = h_{i-1} W_i + b_i,   h_i = act(z_i)
     backward  dW_i += h_{i-1}' dz_i,   db_i += 1' dz_i,   dz_{i-1} = (dz_i W_i') * act'(z_{i-1})
@@ -158,7 +160,7 @@ class FusedMLP:
         self.skips = (
             not self.learn and self.loops is not None and self.loops.on_cpu and dtype == torch.float32
         )
-        self.plans: dict[tuple[int, bool], list[_Stack]] = {}
+        self.plans: dict[tuple[int, bool], tuple[list[_Stack], Tensor]] = {}
 
     def __call__(self, x: Tensor) -> Tensor:
         """Apply the networks to x, shape (N, members..., B, in), where a member axis of length 1 is
@@ -199,8 +201,8 @@ class FusedMLP:
         dx = self.backward(dy.reshape(self.n, *dy.shape[-2:]), wants_input, add, first)
         return dy.new_empty(0) if dx is None else dx.view(*self.lead, *dx.shape[-2:])
 
-    def plan(self, B: int, keep: bool) -> "list[_Stack]":
-        """Return the buffers for B rows, made at the first call.
+    def plan(self, B: int, keep: bool) -> "tuple[list[_Stack], Tensor]":
+        """Return the buffers for B rows, made at the first call, and that of the outputs, shape (n, B, out).
 
         On one thread of a CPU the networks pass one after another, so that one of them stays in the cache;
         else they go layer by layer, in batched products. Without a way back they use the same memory.
@@ -210,19 +212,21 @@ class FusedMLP:
             alone = cpu and B >= 32
             blocks = range(self.n) if alone else [slice(None)]
             shared: dict[Any, Tensor] = {}
-            self.plans[B, keep] = [_Stack(self, k, B, shared, keep) for k in blocks]
+            y = self.anchor.new_empty(self.n, B, self.w[-1].shape[-1])
+            self.plans[B, keep] = [_Stack(self, k, B, shared, keep, y[k]) for k in blocks], y
         return self.plans[B, keep]
 
     def forward(self, x: Tensor, keep: bool = True) -> Tensor:
         """Return the outputs, shape (n, B, out); keep the activations for the way back."""
-        stacks = self.plan(x.shape[-2], keep)
+        stacks, y = self.plan(x.shape[-2], keep)
         if keep:
             self.stacks = stacks
         if stacks[0].batched:
-            return stacks[0].forward(x)
-        if len(stacks) == 1:
-            return stacks[0].forward(x[0])[None]
-        return torch.stack([stack.forward(x_k) for stack, x_k in zip(stacks, x.unbind())])
+            stacks[0].forward(x)
+        else:
+            for stack, x_k in zip(stacks, x.unbind()):
+                stack.forward(x_k)
+        return y
 
     def backward(self, dy: Tensor, wants_input: bool, add: bool = True, first: int = 0) -> Tensor | None:
         """Add the gradients of the parameters, or set them; return that of the inputs if it is wanted."""
@@ -241,10 +245,22 @@ class FusedMLP:
         return out
 
 
-class _Stack:
-    """The layers of one network, or of all of them in batched products, with buffers for B rows."""
+def _call(function: Callable[..., Any], *args: Any, **named: Any) -> Callable[[], Any]:
+    """Return a call to be made later; an argument that is a function is made then."""
+    if not any(callable(x) for x in args):
+        return partial(function, *args, **named)
+    return lambda: function(*[x() if callable(x) else x for x in args], **named)
 
-    def __init__(self, net: FusedMLP, block: Any, B: int, shared: dict[Any, Tensor], keep: bool) -> None:
+
+class _Stack:
+    """The layers of one network, or of all of them in batched products, with buffers for B rows.
+
+    What there is to do is a list of calls; inputs x and derivatives dy are those of the moment.
+    """
+
+    def __init__(
+        self, net: FusedMLP, block: Any, B: int, shared: dict[Any, Tensor], keep: bool, y: Tensor
+    ) -> None:
         self.batched, self.loops = isinstance(block, slice), net.loops
         grads = list(zip(net.dw, net.db)) if net.learn else [None] * len(net.w)
         self.layers = []
@@ -255,39 +271,62 @@ class _Stack:
             self.layers.append(_Layer(w[block], b[block], grad, B, net.dtype, (own, shared), i % 2, loops))
         pairs = itertools.pairwise(self.layers)
         self.between = [_Between(layer, after, net.activation, net.loops) for layer, after in pairs]
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the outputs; keep the activations."""
+        self.there: list[Callable[[], Any]] = []
+        x: Any = lambda: self.x  # noqa: E731
         for between in self.between:
-            x = between.forward(x)
-        return self.layers[-1].affine(x)
+            x = between.forward(x, self.there)
+        self.layers[-1].affine(x, y, self.there)
+        self.tapes: dict[Any, tuple[list[Callable[[], Any]], Tensor]] = {}
 
-    def backward(self, dz: Tensor, wants_input: bool, add: bool, first: int) -> Tensor | None:
+    def forward(self, x: Tensor) -> None:
+        """Fill the outputs; keep the activations."""
+        self.x = x
+        for call in self.there:
+            call()
+
+    def backward(self, dy: Tensor, wants_input: bool, add: bool, first: int) -> Tensor | None:
         """Add the gradients of the parameters, or set them; return that of the inputs if it is wanted."""
+        key = (wants_input, add, first)
+        if key not in self.tapes:
+            self.tapes[key] = self.tape(*key)
+        self.dy = dy
+        calls, dx = self.tapes[key]
+        for call in calls:
+            call()
+        return dx if wants_input else None
+
+    def tape(self, wants_input: bool, add: bool, first: int) -> tuple[list[Callable[[], Any]], Tensor]:
+        """Return the calls of a backward pass, and where it leaves the gradient of the inputs."""
+        calls: list[Callable[[], Any]] = []
+        dz: Any = lambda: self.dy  # noqa: E731
         for i in range(len(self.layers) - 1, -1, -1):
             layer = self.layers[i]
-            layer.receive(dz)
+            layer.receive(dz, calls)
             if layer.grad:
-                layer.learn(add, bias=not self.loops or i == len(self.layers) - 1)
+                layer.learn(add, not self.loops or i == len(self.layers) - 1, calls)
             if i:
-                dz = self.between[i - 1].backward(add)
-        return layer.cast(layer.back(first), torch.float32, "dx") if wants_input else None
+                dz = self.between[i - 1].backward(add, calls)
+        if wants_input:
+            return calls, layer.cast(layer.back(first, calls), torch.float32, "dx", calls)
+        return calls, layer.dx
 
-    def through(self, dz: Tensor, first: int, out: Tensor) -> None:
+    def through(self, dy: Tensor, first: int, out: Tensor) -> None:
         """Write the gradient of the inputs; rows without a derivative in the outputs take no part.
 
         That is half of the rows where an actor follows the lesser one of two critics.
         """
-        rows = np.flatnonzero(dz.numpy().any(axis=1))
+        rows = np.flatnonzero(dy.numpy().any(axis=1))
         if not rows.size:
             return
-        at = torch.from_numpy(rows)
-        dz = dz.index_select(0, at)
+        at, calls = torch.from_numpy(rows), list[Callable[[], Any]]()
+        dz = dy.index_select(0, at)
         for i in range(len(self.layers) - 1, -1, -1):
-            self.layers[i].receive(dz)
+            self.layers[i].receive(dz, calls)
             if i:
                 dz = self.between[i - 1].through(rows)
-        out.index_copy_(0, at, self.layers[0].back(first))
+        dx = self.layers[0].back(first, calls)
+        calls[0]()
+        out.index_copy_(0, at, dx)
 
 
 class _Between:
@@ -300,11 +339,11 @@ class _Between:
         rounding = loops is not None and loops.on_cpu
         before, behind = (x.kind if rounding else torch.float32 for x in (layer, after))
         keeps, same = activation.keeps_input, before == behind
-        self.dh = after.cast(after.dx, behind, "dx")
+        self.dh = after.room(after.dx, behind, "dx")
         self.dz = self.dh if same else layer.buffer("dz", self.dh, before)
         if not (same or keeps):
             layer.z = self.dz  # never at one time
-        self.z = layer.cast(layer.z, before, "z")
+        self.z = layer.room(layer.z, before, "z")
         self.h = self.z if same and not keeps else layer.buffer("h", self.z, behind)
         if loops:
             db = layer.grad[1] if layer.grad else layer.b[..., :0]
@@ -312,37 +351,41 @@ class _Between:
             self.back = loops.take(self.dh, self.z if keeps else self.h, self.dz, db)
             self.back.append(np.arange(self.dh.shape[-2]))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the inputs of the layer after, given those of the layer before."""
+    def forward(self, x: Any, calls: list[Callable[[], Any]]) -> Tensor:
+        """Add the calls from the inputs of the layer before to those of the layer after, which it returns."""
         if self.loops:
-            self.layer.cast(self.layer.linear(x), self.z.dtype, "z")
-            self.loops.forward(*self.there)
+            self.layer.cast(self.layer.linear(x, calls), self.z.dtype, "z", calls)
+            calls.append(partial(self.loops.forward, *self.there))
         else:
-            self.activation.apply(self.layer.affine(x), self.h)
+            z = self.layer.affine(x, self.z, calls)
+            calls.append(partial(self.activation.apply, z, self.h))
         return self.h
 
-    def backward(self, add: bool) -> Tensor:
-        """Return the derivative in z, when the layer after has received its own."""
-        self.after.cast(self.after.back(), self.dh.dtype, "dx")
+    def backward(self, add: bool, calls: list[Callable[[], Any]]) -> Tensor:
+        """Add the calls to the derivative in z, which it returns, when the layer after has received its
+        own."""
+        self.after.cast(self.after.back(0, calls), self.dh.dtype, "dx", calls)
         if self.loops:
             if self.layer.grad and not add:
-                self.layer.grad[1].zero_()
-            self.loops.backward(*self.back)
+                calls.append(self.layer.grad[1].zero_)
+            calls.append(partial(self.loops.backward, *self.back))
         else:
-            self.activation.backward(self.dh, self.z, self.h)
+            calls.append(partial(self.activation.backward, self.dh, self.z, self.h))
         return self.dz
 
     def through(self, rows: Any) -> Tensor:
         """Return the derivative in z of some rows, when the layer after has received theirs."""
         assert self.loops is not None
+        calls: list[Callable[[], Any]] = []
         m, (dh, x, dz, db, _) = len(rows), self.back
-        self.after.back()
+        self.after.back(0, calls)
+        calls[0]()
         self.loops.backward(dh[:, :m], x, dz[:, :m], db, rows)
         return self.dz[:m]
 
 
 class _Layer:
-    """The three products of a layer, in place.
+    """The three products of a layer, in place, as calls that are added to a list.
 
     With a lower precision the factors are rounded to it, if the layer is so large that this pays; sums,
     biases, parameters and their gradients stay in float32.
@@ -366,9 +409,9 @@ class _Layer:
         self.z = self.buffer("z", w.new_empty(*w.shape[:-2], B, w.shape[-1]), self.kind)
         self.dx = self.buffer("dx", w.new_empty(*w.shape[:-2], B, w.shape[-2]), self.kind)
         self.add, self.product = (torch.baddbmm, torch.bmm) if w.ndim == 3 else (torch.addmm, torch.mm)
-        self.x: Tensor | None = None
+        self.x: Any = None
         self.thin = loops and w.ndim == 2 and w.shape[-1] <= THIN
-        self.factor = self.cast(w, self.kind, "w")
+        self.factor = self.room(w, self.kind, "w")
         self.factor_turned = self.factor.transpose(-1, -2)
         if self.low and grad:
             self.dw_low = torch.empty_like(self.factor)
@@ -382,68 +425,91 @@ class _Layer:
             rooms[key] = torch.empty_like(like, dtype=dtype)
         return rooms[key]
 
-    def cast(self, x: Tensor, dtype: torch.dtype, name: str) -> Tensor:
-        """Return x in another type, in memory of that name; x itself if it is of that type."""
-        return x if x.dtype == dtype else self.buffer(name, x, dtype).copy_(x)
+    def room(self, x: Tensor, dtype: torch.dtype, name: str) -> Tensor:
+        """Return memory of that name for x in another type; x itself if it is of that type."""
+        return x if x.dtype == dtype else self.buffer(name, x, dtype)
 
-    def linear(self, x: Tensor) -> Tensor:
-        """Return ``z = x W``, in the type of the factors."""
-        if self.low:
-            x = self.cast(x, self.kind, "x")
-            self.factor.copy_(self.w)
-        self.keep(x)
-        return self.product(x, self.factor, out=self.z)
+    def cast(self, x: Tensor, dtype: torch.dtype, name: str, calls: list[Callable[[], Any]]) -> Tensor:
+        """Return `room`, and fill it."""
+        y = self.room(x, dtype, name)
+        if y is not x:
+            calls.append(partial(y.copy_, x))
+        return y
 
-    def affine(self, x: Tensor) -> Tensor:
-        """Return ``z = x W + b`` in float32."""
+    def rounded(self, x: Any, like: Tensor, name: str, calls: list[Callable[[], Any]]) -> Any:
+        """Return x, a tensor or a function, in the type of the factors; of the shape of another tensor."""
+        if not self.low or (isinstance(x, Tensor) and x.dtype == self.kind):
+            return x
+        y = self.buffer(name, like, self.kind)
+        calls.append(_call(y.copy_, x))
+        return y
+
+    def linear(self, x: Any, calls: list[Callable[[], Any]]) -> Tensor:
+        """Add the calls to ``z = x W``, in the type of the factors, which it returns."""
+        self.x = self.rounded(x, self.dx, "x", calls)
         if self.low:
-            return self.cast(self.linear(x), torch.float32, "z").add_(self.b)
-        self.keep(x)
+            calls.append(partial(self.factor.copy_, self.w))
+        calls.append(_call(self.product, self.x, self.factor, out=self.z))
+        return self.z
+
+    def affine(self, x: Any, y: Tensor, calls: list[Callable[[], Any]]) -> Tensor:
+        """Add the calls to ``y = x W + b`` in float32."""
+        if self.low:
+            z = self.linear(x, calls)
+            calls += [partial(y.copy_, z), partial(y.add_, self.b)]
+            return y
+        self.x = x
         if self.thin:
-            cpu_layers.thin(*(t.numpy() for t in (x, self.w, self.b, self.z)))
-            return self.z
-        return self.add(self.b, x, self.w, out=self.z)
+            calls.append(partial(cpu_layers.thin, *(t.numpy() for t in (x, self.w, self.b, y))))
+        else:
+            calls.append(_call(self.add, self.b, x, self.w, out=y))
+        return y
 
-    def keep(self, x: Tensor) -> None:
-        """Keep the input, and its transpose, for the way back."""
-        if x is not self.x:
-            self.x, self.x_turned = x, x.transpose(-1, -2)
-
-    def receive(self, dz: Tensor) -> None:
+    def receive(self, dz: Any, calls: list[Callable[[], Any]]) -> None:
         """Take the derivative in z."""
-        self.dz, self.dz_cast = dz, self.cast(dz, self.kind, "dz")
+        self.dz, self.dz_cast = dz, self.rounded(dz, self.z, "dz", calls)
 
-    def learn(self, add: bool, bias: bool) -> None:
-        """Add ``x' dz``, and ``1' dz`` if `bias`; or set the gradients to them."""
+    def learn(self, add: bool, bias: bool, calls: list[Callable[[], Any]]) -> None:
+        """Add the calls that add ``x' dz``, and ``1' dz`` if `bias`, or that set the gradients to them."""
         assert self.grad is not None
-        assert self.x is not None
-        dw, db = self.grad
+        (dw, db), x, dz = self.grad, self.x, self.dz_cast
         if self.thin:
             if not add:
-                dw.zero_()
-                db.zero_()
-            cpu_layers.thin_gradient(*(t.numpy() for t in (self.x, self.dz, dw, db)))
+                calls += [dw.zero_, db.zero_]
+            given = x.numpy(), _array(dz)
+            calls.append(_call(cpu_layers.thin_gradient, *given, dw.numpy(), db.numpy()))
             return
+        turned = x.transpose(-1, -2) if isinstance(x, Tensor) else lambda: x().transpose(-1, -2)
         if self.low:
-            self.product(self.x_turned, self.dz_cast, out=self.dw_low)
-            self.sum() if add else dw.copy_(self.dw_low)
+            calls.append(_call(self.product, turned, dz, out=self.dw_low))
+            calls.append(self.sum if add else partial(dw.copy_, self.dw_low))
         elif add:
-            self.add(dw, self.x_turned, self.dz_cast, out=dw)
+            calls.append(_call(self.add, dw, turned, dz, out=dw))
         else:
-            self.product(self.x_turned, self.dz_cast, out=dw)
-        if bias:
-            total = self.dz.sum(dim=-2, keepdim=True)
-            db.add_(total) if add else db.copy_(total)
+            calls.append(_call(self.product, turned, dz, out=dw))
+        if bias and add:
+            calls.append(_call(lambda dz: db.add_(dz.sum(dim=-2, keepdim=True)), self.dz))
+        elif bias:
+            calls.append(_call(torch.sum, self.dz, dim=-2, keepdim=True, out=db))
 
-    def back(self, first: int = 0) -> Tensor:
-        """Return the derivative in x, ``dz W'``, from a first input on, in the type of the factors."""
-        dz, w, dx = self.dz_cast, self.factor_turned, self.dx
-        if dz.shape[-2] < dx.shape[-2]:
+    def back(self, first: int, calls: list[Callable[[], Any]]) -> Tensor:
+        """Add the call to the derivative in x, ``dz W'``, from a first input on, in the type of the
+        factors."""
+        dz, w, dx = self.dz_cast, self.factor_turned[..., first:], self.dx[..., first:]
+        if isinstance(dz, Tensor):
             dx = dx[..., : dz.shape[-2], :]
         if self.thin:
-            cpu_layers.thin_back(*(t.numpy() for t in (dz, self.w, dx)))
-            return dx
-        return self.product(dz, w[..., first:], out=dx[..., first:]) if first else self.product(dz, w, out=dx)
+            calls.append(_call(cpu_layers.thin_back, _array(dz), self.w.numpy(), dx.numpy()))
+        else:
+            calls.append(_call(self.product, dz, w, out=dx))
+        return dx
+
+
+def _array(x: Any) -> Any:
+    """Return a tensor on the CPU, or what a function returns, as an array without gaps."""
+    if isinstance(x, Tensor):
+        return np.ascontiguousarray(x.numpy())
+    return lambda: np.ascontiguousarray(x().numpy())
 
 
 def _sum(x: Tensor, low: Tensor) -> Callable[[], Any]:
