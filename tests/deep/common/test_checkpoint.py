@@ -1,14 +1,21 @@
 """Checkpoints: what was saved comes back; killed, truncated and tampered ones are told from whole ones."""
 
+import hashlib
+import io
 import json
+import os
+import pickle
+import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+import eluder.deep
 from eluder.deep.common.checkpoint import checkpoints, fill, load_checkpoint, save_checkpoint
 
 TENSORS = {
@@ -75,6 +82,29 @@ def test_a_forged_state_with_other_numbers_is_refused(tmp_path):
     (path / "state.json").write_text(json.dumps(raw))
     with pytest.raises(ValueError, match=r"state\.json is damaged: its digest does not fit$"):
         load_checkpoint(path)
+
+
+def test_code_in_a_checkpoint_is_not_run(tmp_path):
+    """Even where the digests have been made to fit."""
+
+    class Code:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "ran"),)
+
+    file = io.BytesIO()
+    torch.save(Code(), file)
+    for data in (pickle.dumps(Code()), file.getvalue()):
+        path = save_checkpoint(tmp_path, 1, TENSORS, {})
+        raw = json.loads((path / "state.json").read_text())
+        head = {"format": raw["format"], "step": 1, "tensors": hashlib.sha256(data).hexdigest()}
+        digest = hashlib.sha256((json.dumps(head) + raw["state"]).encode()).hexdigest()
+        (path / "tensors.safetensors").write_bytes(data)
+        (path / "state.json").write_text(json.dumps({**raw, **head, "digest": digest}))
+        with pytest.raises(ValueError, match=r"tensors\.safetensors is damaged: Error"):
+            load_checkpoint(path)
+        assert not (tmp_path / "ran").exists()
+    for source in Path(eluder.deep.__file__).parent.rglob("*.py"):
+        assert not re.search(r"import pickle|torch\.load|allow_pickle|\beval\(|\bexec\(", source.read_text())
 
 
 def test_another_format_is_named(tmp_path, monkeypatch):

@@ -1,6 +1,9 @@
 """A training loop without environments: what it counts, logs and saves, and how it goes on."""
 
 import json
+import os
+import re
+import warnings
 
 import pytest
 import torch
@@ -43,6 +46,35 @@ def test_due_steps_and_resumption(tmp_path):
     assert texts[0] == texts[1]
     assert [json.loads(line)["step"] for line in texts[0].splitlines()] == [2, 2, 4, 4, 6, 6, 8, 8, 10, 10]
     assert read_run(tmp_path / "whole")["agent"] == "counter"
+
+
+def test_tensor_operations_have_one_thread_while_a_run_lasts_or_as_many_as_are_wanted():
+    before = torch.get_num_threads()
+    for wanted, there in ((None, 1), (3, 3), (0, before)):
+        schedule = Schedule() if wanted is None else Schedule(num_threads=wanted)
+        with Training(ABOUT, 1, (0,), "cpu", None, False, schedule):
+            assert torch.get_num_threads() == there
+        assert torch.get_num_threads() == before
+
+
+def test_a_busy_machine_is_warned_of(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    for load in (2.9, 3.1):
+        monkeypatch.setattr(os, "getloadavg", lambda load=load: (load, 0.0, 0.0))
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            Training(ABOUT, 1, (0,), "cpu", None, False, SCHEDULE)
+        texts = [str(x.message) for x in caught]
+        assert texts == ["load is 3.1 on 2 processors: training will be slow"] * (load > 3)
+
+
+def test_progress_shows_steps_their_speed_and_the_time_that_is_left(capsys):
+    with Training(ABOUT, 10, (0,), "cpu", None, False, Schedule(progress=True), stride=5) as run:
+        run.keep()
+        assert list(run) == [0, 5]
+    first, *_, last = capsys.readouterr().err.strip().split("\r")
+    assert "0/10 [00:00<?" in first
+    assert re.search(r"10/10 \[00:00<00:00, .*step/s\]", last)
 
 
 def test_nothing_is_written_without_a_folder(tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 `by_hand` counts steps and updates where the agents compute them, and keeps nothing between two runs.
 """
 
+import dataclasses
 import importlib
 import json
 import math
@@ -59,11 +60,10 @@ CONFIGS = {
     dsac_t: DSACTConfig(**COMMON, utd=0.6),
     pmoe: PMOEConfig(**COMMON, utd=0.6, num_experts=3),
 }
-ROLLOUTS = PPOConfig(hidden=(8,), num_steps=9, num_envs=2, batch_size=5, epochs=2, max_kl=0.05, lr=0.01)
-MIXTURE = {"hidden": (8,), "num_steps": 9, "num_envs": 2, "batch_size": 5, "epochs": 2, "num_experts": 3}
-EVERY = [*CONFIGS, ppo, pmoe_ppo]
+WHOLE = {"hidden": (8,), "num_steps": 9, "num_envs": 2, "batch_size": 5, "epochs": 2, "lr": 0.01}
+ROLLOUTS = {ppo: PPOConfig(**WHOLE, max_kl=0.05), pmoe_ppo: PMOEPPOConfig(**WHOLE, num_experts=3)}
 OFF_POLICY = [pytest.param(agent, id=agent.__name__) for agent in CONFIGS]
-ALL = [*OFF_POLICY, pytest.param(ppo, id="ppo")]
+ALL = [*OFF_POLICY, *(pytest.param(agent, id=agent.__name__) for agent in ROLLOUTS)]
 QUIET = Schedule(episodes=1)
 
 
@@ -90,7 +90,7 @@ class Walk(gymnasium.Env):
 
 
 def config_of(agent):
-    return ROLLOUTS if agent is ppo else CONFIGS[agent]
+    return (CONFIGS | ROLLOUTS)[agent]
 
 
 def environment(agent):
@@ -185,7 +185,7 @@ def test_the_loop_is_the_one_written_plainly(agent):
 @pytest.mark.parametrize("fused", [True, False])
 @pytest.mark.parametrize("anneal", [None, 0, 200])
 def test_the_loop_of_ppo_is_the_one_written_plainly(anneal, fused):
-    config = PPOConfig(**{**vars(ROLLOUTS), "anneal_steps": anneal, "fused": fused})
+    config = dataclasses.replace(ROLLOUTS[ppo], anneal_steps=anneal, fused=fused)
     result = ppo(Walk, 60, config=config, seeds=(3,), schedule=QUIET)
     module = importlib.import_module("eluder.deep.online._ppo")
     T, E, keys, horizon = 9, 2, seed_keys([3]), {None: 60, 0: math.inf, 200: 200}[anneal]
@@ -223,8 +223,8 @@ def same(a, b):
 def test_runs_resumed_at_odd_places_are_those_that_never_stopped(agent, stops, tmp_path):
     """In the warm-up, in a rollout, in an episode, and after the replay has turned round; logs too."""
     config, env = config_of(agent), environment(agent)
-    if agent is ppo:
-        config = PPOConfig(**{**vars(config), "anneal_steps": 200})
+    if agent in ROLLOUTS:
+        config = dataclasses.replace(config, anneal_steps=200)
     schedule = Schedule(evaluate_every=30, episodes=2, log_every=4, save_every=0)
 
     def train(out, steps, **given):
@@ -241,8 +241,8 @@ def test_runs_resumed_at_odd_places_are_those_that_never_stopped(agent, stops, t
 
 KILLED = """
 import os, signal, sys
-from tests.deep.online.test_loops import EVERY, Walk, train_often
-for agent in EVERY:
+from tests.deep.online.test_loops import CONFIGS, ROLLOUTS, Walk, train_often
+for agent in CONFIGS | ROLLOUTS:
     if os.fork() == 0:
         step, left = Walk.step, iter(range(198))
 
@@ -261,10 +261,8 @@ for agent in EVERY:
 def train_often(agent, out):
     """Train two seeds; evaluations, metrics and checkpoints come often and at different times."""
     schedule = Schedule(evaluate_every=30, episodes=1, log_every=4, save_every=14)
-    config = PMOEPPOConfig(**MIXTURE) if agent is pmoe_ppo else config_of(agent)
-    return agent(
-        environment(agent), 100, config=config, seeds=(0, 5), out=out, resume=True, schedule=schedule
-    )
+    given = {"config": config_of(agent), "seeds": (0, 5), "schedule": schedule}
+    return agent(environment(agent), 100, **given, out=out, resume=True)
 
 
 @pytest.fixture(scope="module")
@@ -277,7 +275,7 @@ def killed(tmp_path_factory):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that are copies")
-@pytest.mark.parametrize("agent", [pytest.param(x, id=x.__name__) for x in EVERY])
+@pytest.mark.parametrize("agent", ALL)
 def test_a_run_killed_in_a_step_goes_on_as_if_it_had_not_been(agent, killed, tmp_path):
     out = killed / agent.__name__
     ends = [json.loads(line)["step"] for line in (out / "log.jsonl").read_text().splitlines()]
