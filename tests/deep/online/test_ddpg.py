@@ -1,11 +1,6 @@
 """DDPG: gradients by hand, the equations, probes, Riccati's gain, seeds side by side, exact resume."""
 
 import math
-import os
-import signal
-import subprocess
-import sys
-import time
 
 import gymnasium
 import numpy as np
@@ -14,7 +9,7 @@ import torch
 from gymnasium.vector import SyncVectorEnv
 
 from eluder.core.results import TrainResult
-from eluder.deep.common.checkpoint import checkpoints, load_checkpoint
+from eluder.deep.common.checkpoint import load_checkpoint
 from eluder.deep.common.config import tuned
 from eluder.deep.common.random import normal, seed_keys, uniform
 from eluder.deep.common.replay import Batch
@@ -324,29 +319,6 @@ def test_a_resumed_run_is_the_run_that_never_stopped(tmp_path):
     for file in ("log.jsonl", "evaluations.csv"):
         texts = [(tmp_path / run / file).read_text() for run in ("whole", "parts")]
         assert texts[0] == texts[1], file
-
-
-KILLED = """
-import sys
-from eluder.deep.online import DDPGConfig, Schedule, ddpg
-config = DDPGConfig(hidden=(16,), batch_size=16, warmup=60, replay_size=150, num_envs=2)
-schedule = Schedule(evaluate_every=50, episodes=2, log_every=20, save_every=50)
-ddpg("Pendulum-v1", 400, config=config, seeds=(1, 2), out=sys.argv[1], resume=True, schedule=schedule)
-"""
-
-
-def test_a_killed_run_goes_on_to_the_same_numbers(tmp_path):
-    out = tmp_path / "run"
-    process = subprocess.Popen([sys.executable, "-c", KILLED, str(out)])
-    deadline = time.monotonic() + 120
-    while not checkpoints(out / "checkpoints") and time.monotonic() < deadline and process.poll() is None:
-        time.sleep(0.005)
-    if process.poll() is None:
-        os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    assert checkpoints(out / "checkpoints")
-    parts = ddpg("Pendulum-v1", 400, config=SMALL, seeds=(1, 2), out=out, resume=True, schedule=OFTEN)
-    same(ddpg("Pendulum-v1", 400, config=SMALL, seeds=(1, 2), schedule=OFTEN), parts)
 
 
 def test_bad_input():
