@@ -328,6 +328,8 @@ class Odd(Counter):
         (([0.0, 1e39], 0.0), r"gave observation\[1\] = inf at step 1"),
         (([0.0], 0.0), r"gave an observation of shape \(1,\), its space says \(2,\)"),
         ((0.0, 0.0), r"gave an observation of shape \(\), its space says \(2,\)"),
+        ((np.zeros((1, 2)), 0.0), r"gave an observation of shape \(1, 2\), its space says \(2,\)"),
+        (([[0.0], [0.0]], 0.0), r"gave an observation of shape \(2, 1\), its space says \(2,\)"),
         ((6, 0.0, Discrete(4, start=2)), r"gave observation 6, its space says 2\.\.5"),
         ((1, 0.0, Discrete(4, start=2)), r"gave observation 1, its space says 2\.\.5"),
         (([0.0, 0.0], -1e39), r"gave reward = -inf at step 1"),
