@@ -47,7 +47,7 @@ def squash(
     ----------
     mean, log_std, noise : ndarray, shape (n, A)
         Of the Gaussian before squashing; standard normal numbers.
-    low, high : float32
+    low, high : float
         Where log_std is cut.
     action, spread : ndarray, shape (n, A), contiguous
         Actions, and std times noise; changed in place.
@@ -58,16 +58,17 @@ def squash(
     --------
     >>> zero, action, spread = (np.zeros((1, 1), np.float32) for _ in range(3))
     >>> log_prob = np.empty(1, np.float32)
-    >>> squash(zero, zero, zero, np.float32(-20.0), np.float32(2.0), action, spread, log_prob)
+    >>> squash(zero, zero, zero, -20.0, 2.0, action, spread, log_prob)
     >>> action.item(), round(log_prob.item(), 4)
     (0.0, -0.9189)
     """
+    least, most = np.float32(low), np.float32(high)
     each = np.empty_like(action)
     for i in range(
         action.shape[0]
     ):  # rows are short: copied first, so that the loop after has no end of rows
         for j in range(action.shape[1]):
-            action[i, j], spread[i, j] = mean[i, j], _cut(log_std[i, j], low, high)
+            action[i, j], spread[i, j] = mean[i, j], _cut(log_std[i, j], least, most)
             each[i, j] = noise[i, j]
     a, s, x = action.ravel(), spread.ravel(), each.ravel()
     for k in range(a.size):
@@ -103,9 +104,9 @@ def squash_gradient(
         Derivatives in the actions.
     log_std, action, spread : ndarray, shape (n, A)
         What `squash` was given, and what it gave.
-    d_log_prob : ndarray, shape (n,)
-        Derivatives in the log-densities.
-    low, high : float32
+    d_log_prob : ndarray, shape (m,)
+        Derivatives in the log-densities, each for n / m rows.
+    low, high : float
         Where log_std was cut.
     d_output : ndarray, shape (n, 2 A)
         Derivatives in means and log_std, side by side; changed in place.
@@ -113,16 +114,17 @@ def squash_gradient(
     Examples
     --------
     >>> one, d_output = np.ones((1, 1), np.float32), np.empty((1, 2), np.float32)
-    >>> low, high = np.float32(-20.0), np.float32(2.0)
-    >>> squash_gradient(one, one, 0.5 * one, 2.0 * one, one[0], low, high, d_output)
+    >>> squash_gradient(one, one, 0.5 * one, 2.0 * one, one[0], -20.0, 2.0, d_output)
     >>> d_output.tolist()  # 3/4 + 2 / 2, and twice that less 1
     [[1.75, 2.5]]
     """
-    A = action.shape[1]
+    least, most, A = np.float32(low), np.float32(high), action.shape[1]
+    rows = action.shape[0] // d_log_prob.size
     for i in range(action.shape[0]):
+        slope = d_log_prob[i // rows]
         for j in range(A):
             a, d = action[i, j], d_action[i, j]
-            du = d - d * a * a + TWO * d_log_prob[i] * a
-            free = low <= log_std[i, j] <= high
+            du = d - d * a * a + TWO * slope * a
+            free = least <= log_std[i, j] <= most
             d_output[i, j] = du
-            d_output[i, A + j] = du * spread[i, j] - d_log_prob[i] if free else ZERO
+            d_output[i, A + j] = du * spread[i, j] - slope if free else ZERO

@@ -113,11 +113,12 @@ def tanh_gaussian_with_spread(
     """Return action and log-density like `tanh_gaussian`, and what its gradient by hand needs: ``std
     noise``; log_std is cut to an interval first."""
     if _in_loops(mean) and mean.shape == log_std.shape == noise.shape:
-        shape, (low, high) = mean.shape, log_std_range
-        action, spread, log_prob = (np.empty(x, np.float32) for x in (shape, shape, shape[:-1]))
-        given = _rows(mean), _rows(log_std), _rows(noise)
-        into = action.reshape(-1, shape[-1]), spread.reshape(-1, shape[-1]), log_prob.reshape(-1)
-        cpu_densities.squash(*given, np.float32(low), np.float32(high), *into)
+        shape, A = mean.shape, mean.shape[-1]
+        action, spread = np.empty(shape, np.float32), np.empty(shape, np.float32)
+        log_prob = np.empty(shape[:-1], np.float32)
+        given = [x.numpy().reshape(-1, A) for x in (mean, log_std, noise)]
+        into = action.reshape(-1, A), spread.reshape(-1, A), log_prob.reshape(-1)
+        cpu_densities.squash(given[0], given[1], given[2], *log_std_range, *into)
         return torch.from_numpy(action), torch.from_numpy(log_prob), torch.from_numpy(spread)
     log_std = log_std.clamp(*log_std_range)
     spread = torch.exp(log_std).mul_(noise)
@@ -141,9 +142,9 @@ def tanh_gaussian_gradient(
     if _in_loops(action) and d_action.dtype == d_log_prob.dtype == torch.float32:
         A = action.shape[-1]
         d_output = np.empty((*action.shape[:-1], 2 * A), np.float32)
-        given = _rows(d_action), _rows(log_std), _rows(action), _rows(spread), d_log_prob.numpy().reshape(-1)
-        into = d_output.reshape(-1, 2 * A)
-        cpu_densities.squash_gradient(*given, np.float32(low), np.float32(high), into)
+        da, s, a, std_noise = (x.numpy().reshape(-1, A) for x in (d_action, log_std, action, spread))
+        given = da, s, a, std_noise, d_log_prob.numpy().reshape(-1)
+        cpu_densities.squash_gradient(*given, low, high, d_output.reshape(-1, 2 * A))
         return torch.from_numpy(d_output)
     du = torch.addcmul(d_action, d_action * action, action, value=-1.0)
     du = torch.addcmul(du, d_log_prob[..., None], action, value=2.0)
@@ -154,11 +155,6 @@ def tanh_gaussian_gradient(
 def _in_loops(x: Tensor) -> bool:
     """Return whether our compiled loops take a tensor."""
     return devices.has_kernels(x.device) and x.dtype == torch.float32
-
-
-def _rows(x: Tensor) -> Any:
-    """Return a tensor on the CPU as an array of rows; NumPy's views cost less than PyTorch's."""
-    return x.numpy().reshape(-1, x.shape[-1])
 
 
 class _TanhGaussian(torch.autograd.Function):

@@ -4,15 +4,20 @@ A loss is the mean over the batch, summed over the axes before it: seeds and mem
 gradient of each is that of its own loss.
 """
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from eluder.deep.common import cpu_losses, devices
+
 __all__ = [
     "huber",
+    "least_gradient",
     "quantile_huber_loss",
     "soft_policy_loss",
     "soft_target",
+    "squared_gradient",
     "squared_loss",
     "td_target",
     "temperature_gradient",
@@ -94,6 +99,66 @@ def squared_loss(q: Tensor, target: Tensor) -> Tensor:
     tensor(2.5000)
     """
     return F.mse_loss(q, target.detach().expand_as(q), reduction="sum") * (0.5 / q.shape[-1])
+
+
+def squared_gradient(q: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the gradient of `squared_loss` for the members of ensembles, and what one wants to know of them.
+
+    Parameters
+    ----------
+    q : Tensor, shape (N, M, B)
+        Estimates of M members.
+    target : Tensor, shape (N, B)
+        What they should be.
+
+    Returns
+    -------
+    Tensor, shape (N, M, B)
+        ``(q - target) / B``.
+    Tensor, shape (N,)
+        Mean of q over members and batch.
+    Tensor, shape (N,)
+        Mean of ``(q - target)^2``.
+
+    Examples
+    --------
+    >>> squared_gradient(torch.tensor([[[1.0, 3.0]]]), torch.zeros(1, 2))
+    (tensor([[[0.5000, 1.5000]]]), tensor([2.]), tensor([5.]))
+    """
+    if devices.has_kernels(q.device) and q.dtype == target.dtype == torch.float32:
+        d_q, mean, error = (np.empty(shape, np.float32) for shape in (q.shape, len(q), len(q)))
+        cpu_losses.descend_squared(q.numpy(), target.numpy(), d_q, mean, error)
+        return torch.from_numpy(d_q), torch.from_numpy(mean), torch.from_numpy(error)
+    d = q - target[:, None]
+    return d / q.shape[-1], q.mean(dim=(1, 2)), d.square().mean(dim=(1, 2))
+
+
+def least_gradient(q: Tensor) -> Tensor:
+    """Return the gradient of ``-mean min_i q_i`` in the outputs of members, whose first one is the value q_i.
+
+    Parameters
+    ----------
+    q : Tensor, shape (N, M, B, outputs)
+        Outputs of M members.
+
+    Returns
+    -------
+    Tensor, shape (N, M, B, outputs)
+        ``-1 / B`` at one least value of each transition, 0 elsewhere.
+
+    Examples
+    --------
+    >>> least_gradient(torch.tensor([[3.0, 1.0], [2.0, 5.0]]).view(1, 2, 2, 1)).flatten()
+    tensor([ 0.0000, -0.5000, -0.5000,  0.0000])
+    """
+    if devices.has_kernels(q.device) and q.dtype == torch.float32:
+        d_q = np.empty(q.shape, np.float32)
+        cpu_losses.descend_least(q.numpy(), d_q)
+        return torch.from_numpy(d_q)
+    least = q[..., :1].argmin(dim=1, keepdim=True)
+    d = torch.zeros_like(q)
+    d[..., :1].scatter_(1, least, -1.0 / q.shape[2])
+    return d
 
 
 def soft_policy_loss(alpha: Tensor, log_prob: Tensor, q: Tensor) -> Tensor:

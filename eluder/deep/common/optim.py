@@ -5,12 +5,15 @@ in less than half of its time, on a GPU with more than a few blocks for one tens
 """
 
 from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.optim.adam import adam
 
 from eluder.core import checks
+from eluder.core.kernels import kernel
 from eluder.deep.common import devices, gpu_kernels
 from eluder.deep.common.checkpoint import fill
 from eluder.deep.common.compiled import BETA1, BETA2, adam_in_place
@@ -60,7 +63,8 @@ class Adam:
         self.compiled = devices.has_kernels(self.flat.device)
         if self.compiled:
             tensors = (self.flat, self.grad, self.moments["exp_avg"], self.moments["exp_avg_sq"])
-            self.arrays = [x.detach().numpy() for x in tensors]
+            x, g, first, second = (x.detach().numpy() for x in tensors)
+            self.arrays = x, g, first, second
             self.count = 0
 
     @property
@@ -73,17 +77,35 @@ class Adam:
         self._lr = lr
         self.rate.fill_(lr)
 
-    def step(self, lr: float | None = None) -> None:
-        """Take one step along the gradient, in place; `lr` changes the step size from here on."""
+    def step(self, lr: float | None = None, *, target: Parameters | None = None, tau: float = 0.0) -> None:
+        """Take one step along the gradient, in place.
+
+        Parameters
+        ----------
+        lr : float, optional
+            Changes the step size from here on.
+        target : Parameters, optional
+            What follows the parameters after the step, as by `Parameters.track`; on the CPU in the same pass.
+        tau : float, default=0.0
+            Its rate.
+        """
         if lr is not None:
             self.lr = lr
-        m = self.moments
         if self.compiled:
             self.count += 1
             rate, root = self.lr / (1.0 - BETA1**self.count), (1.0 - BETA2**self.count) ** 0.5
-            x, g, first, second = self.arrays
-            adam_in_place(x, g, first, second, rate, root, self.eps)
+            if target is None:
+                adam_in_place(*self.arrays, rate, root, self.eps)
+            else:
+                _adam_and_track(*self.arrays, rate, root, self.eps, target.flat.numpy(), tau)
             return
+        self._step()
+        if target is not None:
+            target.flat.lerp_(self.flat, tau)
+
+    def _step(self) -> None:
+        """Take one step by PyTorch or on a GPU."""
+        m = self.moments
         with torch.no_grad():
             if gpu_kernels.available(self.flat.device):
                 first, second, count = m["exp_avg"], m["exp_avg_sq"], m["step"].add_(1.0)
@@ -119,3 +141,17 @@ class Adam:
         fill(self.moments, state)
         if self.compiled:
             self.count = int(self.moments["step"])
+
+
+@kernel
+def _adam_and_track(
+    x: Any, g: Any, m: Any, v: Any, rate: float, root: float, eps: float, target: Any, tau: float
+) -> None:
+    """Take one step of `adam_in_place`, and move a target after it, in place."""
+    b1, b2 = np.float32(1.0 - BETA1), np.float32(1.0 - BETA2)
+    step, inverse, least, follow = np.float32(rate), np.float32(1.0 / root), np.float32(eps), np.float32(tau)
+    for i in range(x.size):
+        m[i] += b1 * (g[i] - m[i])
+        v[i] += b2 * (g[i] * g[i] - v[i])
+        x[i] -= np.divide(step * m[i], np.sqrt(v[i]) * inverse + least)
+        target[i] += follow * (x[i] - target[i])

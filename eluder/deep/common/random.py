@@ -7,8 +7,11 @@ graph, where the counter is a tensor that the graph increments.
 """
 
 import math
+from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
+import numba
 import numpy as np
 import torch
 from torch import Tensor
@@ -25,6 +28,9 @@ _FIRST = -4658895280553007687  # 0xBF58476D1CE4E5B9
 _SECOND = -7723592293110705685  # 0x94D049BB133111EB
 GOLDEN, FIRST, SECOND = (np.uint64(x % 2**64) for x in (_GOLDEN, _FIRST, _SECOND))
 HALF, MOST, SCALE, MINUS_TWO = (np.float32(x) for x in (0.5, 16777215.0, 2.0**-24, -2.0))
+
+
+QUIET = partial(np.errstate, over="ignore") if numba.config.DISABLE_JIT else nullcontext  # words wrap around
 
 
 def _mix(z: Tensor) -> Tensor:
@@ -93,10 +99,7 @@ def bits(keys: Tensor, counter: Tensor | int, stream: int, n: int) -> Tensor:
     torch.Size([1, 2])
     """
     if devices.has_kernels(keys.device) and not isinstance(counter, Tensor):
-        words = np.empty((len(keys), n), np.uint64)
-        with np.errstate(over="ignore"):  # if it is not compiled
-            _bits_on_cpu(keys.numpy().view(np.uint64), np.uint64(counter), np.uint64(stream), words)
-        return torch.from_numpy(words.view(np.int64))
+        return torch.from_numpy(_words(keys, counter, stream, n))
     if gpu_kernels.available(keys.device):
         return gpu_kernels.draw("bits", keys, _number(counter, keys), stream, n)
     number = _number(counter, keys)
@@ -111,6 +114,14 @@ def _number(counter: Tensor | int, keys: Tensor) -> Tensor:
     return torch.as_tensor(counter, dtype=torch.int64, device=keys.device)
 
 
+def _words(keys: Tensor, counter: int, stream: int, n: int) -> Any:
+    """Return the same words as an array, on the CPU."""
+    words = np.empty((len(keys), n), np.uint64)
+    with QUIET():
+        _bits_on_cpu(keys.numpy().view(np.uint64), counter, stream, words)
+    return words.view(np.int64)
+
+
 @kernel
 def _mixed(z: Any) -> Any:
     """Return the finaliser of splitmix64 of one word."""
@@ -122,8 +133,9 @@ def _mixed(z: Any) -> Any:
 @kernel
 def _bits_on_cpu(keys: Any, number: Any, stream: Any, words: Any) -> None:
     """Fill the same words, shape (N, n), in place."""
+    lane, count = np.uint64(stream) * GOLDEN, _mixed(np.uint64(number) * GOLDEN)
     for i in range(keys.size):
-        z = _mixed(_mixed(keys[i] + _mixed(number * GOLDEN)) + stream * GOLDEN)
+        z = _mixed(_mixed(keys[i] + count) + lane)
         for k in range(words.shape[1]):
             z += GOLDEN
             words[i, k] = _mixed(z)
@@ -215,11 +227,14 @@ def normal(keys: Tensor, counter: Tensor | int, stream: int, shape: tuple[int, .
     if gpu_kernels.available(keys.device):
         x = gpu_kernels.draw("normal", keys, _number(counter, keys), stream, n)
         return x.view(len(keys), *shape)
-    words = bits(keys, counter, stream, (n + 1) // 2)
-    if devices.has_kernels(words.device):
-        numbers = np.empty((len(keys), 2 * words.shape[1]), np.float32)
-        _normal_on_cpu(words.numpy(), numbers)
+    half = (n + 1) // 2
+    if devices.has_kernels(keys.device):
+        late = isinstance(counter, Tensor)
+        words = bits(keys, counter, stream, half).numpy() if late else _words(keys, counter, stream, half)
+        numbers = np.empty((len(keys), 2 * half), np.float32)
+        _normal_on_cpu(words, numbers)
         return torch.from_numpy(numbers[:, :n].reshape(len(keys), *shape))
+    words = bits(keys, counter, stream, half)
     radius = (-2.0 * _unit(words >> 40).log_()).sqrt_()
     angle = _unit(words >> 8).mul_(2.0 * math.pi)
     pairs = torch.cat([radius * angle.cos(), radius * angle.sin()], dim=1)

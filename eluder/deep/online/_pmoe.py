@@ -251,7 +251,7 @@ def make_update(
             next_q = target(pairs(batch.next_obs, next_action)).squeeze(-1).amin(dim=1)
             y = soft_target(batch.reward, batch.discount, next_q, alpha, next_log_prob)
         nets.critic.zero_grad()
-        q = critics(batch.obs, batch.action, y)
+        q, _ = critics(batch.obs, batch.action, y)
         adam_critic.step()
 
         # gate and experts
@@ -278,7 +278,7 @@ def make_update(
         nets.target.track(nets.critic, config.tau)
         w = w.detach()
         return {
-            "q": q.mean(dim=(1, 2)),
+            "q": q,
             "alpha": alpha[:, 0],
             "entropy": -of_best.detach().mean(dim=1),
             "gate_entropy": -(w * w.clamp_min(1e-12).log()).sum(dim=-1).mean(dim=1),

@@ -43,7 +43,13 @@ from eluder.deep.common.densities import tanh_gaussian, tanh_gaussian_gradient, 
 from eluder.deep.common.devices import repeated
 from eluder.deep.common.environments import EnvLike
 from eluder.deep.common.fused import ACTIVATIONS, network
-from eluder.deep.common.losses import soft_policy_loss, soft_target, squared_loss, temperature_gradient
+from eluder.deep.common.losses import (
+    least_gradient,
+    soft_policy_loss,
+    soft_target,
+    squared_gradient,
+    squared_loss,
+)
 from eluder.deep.common.networks import Parameters, init_mlp, mlp_shapes
 from eluder.deep.common.optim import Adam
 from eluder.deep.common.random import normal, uniform
@@ -240,7 +246,7 @@ def make_update(
         noise = normal(keys, n, NOISE, (2, B, A))
         alpha = log_alpha.detach().exp()
 
-        # critics
+        # critics, and their targets, which follow them
         with torch.no_grad():
             mean, log_std = next_actor(batch.next_obs).chunk(2, dim=-1)
             next_action, next_log_prob, _ = tanh_gaussian_with_spread(
@@ -251,9 +257,9 @@ def make_update(
             y = soft_target(batch.reward, batch.discount, next_q, alpha, next_log_prob)
         if not fused:
             nets.critic.zero_grad()
-        q = critics(batch.obs, batch.action, y)
-        adam_critic.step()
-        metrics = {"q": q.mean(dim=(1, 2)), "td_error": (q - y[:, None]).square().mean(dim=(1, 2))}
+        q, td_error = critics(batch.obs, batch.action, y)
+        adam_critic.step(target=nets.target, tau=config.tau)
+        metrics = {"q": q, "td_error": td_error}
 
         # actor and temperature
         if (u + 1) % config.actor_every == 0:
@@ -263,29 +269,26 @@ def make_update(
             adam_actor.step()
             metrics |= {"entropy": -log_prob.mean(dim=1), "alpha": alpha[:, 0]}
             if config.learn_alpha:
-                nets.alpha.grad.copy_(temperature_gradient(log_prob, entropy))
+                torch.sub(metrics["entropy"], entropy, out=nets.alpha.grad)  # temperature_gradient
                 adam_alpha.step()
-
-        # targets
-        nets.target.track(nets.critic, config.tau)
         return metrics
 
     return update, {"adam_actor": adam_actor, "adam_critic": adam_critic, "adam_alpha": adam_alpha}
 
 
-def critic_gradient(critic: Any, fused: bool) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-    """Return what sets the gradient of the critics' loss: (obs, action, y) to Q_i(s, a), shape (N, members,
-    B)."""
+def critic_gradient(critic: Any, fused: bool) -> Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Return what sets the gradient of the critics' loss: (obs, action, y) to the means of Q_i(s, a) and of
+    its squared error, shape (N,) each."""
 
-    def by_autograd(obs: Tensor, action: Tensor, y: Tensor) -> Tensor:
+    def by_autograd(obs: Tensor, action: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         q = critic(pairs(obs, action)).squeeze(-1)
         squared_loss(q, y[:, None]).backward()
-        return q.detach()
+        return squared_gradient(q.detach(), y)[1:]
 
-    def by_hand(obs: Tensor, action: Tensor, y: Tensor) -> Tensor:
-        q: Tensor = critic.run(pairs(obs, action))
-        critic.pull((q - y[:, None, :, None]) / obs.shape[1], add=False)
-        return q.squeeze(-1)
+    def by_hand(obs: Tensor, action: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        d_q, *means = squared_gradient(critic.run(pairs(obs, action)).squeeze(-1), y)
+        critic.pull(d_q[..., None], add=False)
+        return means[0], means[1]
 
     return by_hand if fused else by_autograd
 
@@ -309,14 +312,13 @@ def actor_gradient(
         mean, log_std = actor.run(obs).chunk(2, dim=-1)
         action, log_prob, spread = tanh_gaussian_with_spread(mean, log_std, noise, log_std_range)
         judged = critic.run(pairs(obs, action))
-        q, d_judged = judged[..., :1], torch.zeros_like(judged)
         if least:
-            d_judged[..., :1].scatter_(1, q.argmin(dim=1, keepdim=True), -1.0 / B)
+            d_judged = least_gradient(judged)
         else:
-            d_judged[..., :1].fill_(-1.0 / (B * q.shape[1]))
+            d_judged = torch.zeros_like(judged)
+            d_judged[..., 0] = -1.0 / (B * judged.shape[1])
         d_action = critic.pull(d_judged, True, first=obs.shape[-1]).sum(dim=1)
-        d_log_prob = (alpha / B).expand(-1, B)
-        d_output = tanh_gaussian_gradient(d_action, d_log_prob, log_std, action, spread, log_std_range)
+        d_output = tanh_gaussian_gradient(d_action, alpha / B, log_std, action, spread, log_std_range)
         actor.pull(d_output, add=False)
         return log_prob
 

@@ -2,14 +2,18 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
+from eluder.deep.common.cpu_losses import descend_least, descend_squared
 from eluder.deep.common.losses import (
     huber,
+    least_gradient,
     quantile_huber_loss,
     soft_policy_loss,
     soft_target,
+    squared_gradient,
     squared_loss,
     td_target,
     temperature_gradient,
@@ -84,3 +88,34 @@ def test_gradient_of_the_temperature_is_that_of_its_loss():
     log_prob = torch.randn(2, 7)
     temperature_loss(log_alpha, log_prob, -1.5).backward()
     assert torch.equal(temperature_gradient(log_prob, -1.5), log_alpha.grad[:, 0])
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("M", [1, 2, 5])
+def test_gradients_of_critics_are_those_of_their_losses(dtype, M):
+    """Compiled in float32, by operations of PyTorch in float64."""
+    g = torch.Generator().manual_seed(M)
+    q = torch.randn(3, M, 8, 2, dtype=dtype, generator=g).requires_grad_()
+    y = torch.randn(3, 8, dtype=dtype, generator=g)
+    squared_loss(q[..., 0], y[:, None]).backward()
+    d_q, mean, error = squared_gradient(q[..., 0].detach(), y)
+    torch.testing.assert_close(d_q, q.grad[..., 0])
+    torch.testing.assert_close(mean, q.detach()[..., 0].mean(dim=(1, 2)))
+    torch.testing.assert_close(error, (q.detach()[..., 0] - y[:, None]).square().mean(dim=(1, 2)))
+    q.grad = None
+    (-q[..., 0].amin(dim=1).mean(dim=-1).sum()).backward()
+    torch.testing.assert_close(least_gradient(q.detach()), q.grad)
+
+
+def test_python_gives_the_compiled_gradients():
+    rng = np.random.default_rng(0)
+    q, y = rng.normal(size=(2, 3, 5)).astype(np.float32), rng.normal(size=(2, 5)).astype(np.float32)
+    found = []
+    for kind in ("compiled", "py_func"):
+        squared, least = (getattr(f, kind, f) for f in (descend_squared, descend_least))
+        out = np.empty_like(q), np.empty(2, np.float32), np.empty(2, np.float32), np.empty((2, 3, 5, 1), "f4")
+        squared(q, y, *out[:3])
+        least(q[..., None], out[3])
+        found.append(out)
+    for a, b in zip(*found):
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7)

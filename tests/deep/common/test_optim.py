@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from eluder.deep.common import devices
 from eluder.deep.common.networks import Parameters
 from eluder.deep.common.optim import Adam
 
@@ -46,6 +47,30 @@ def test_resumes_to_the_bit():
     again.load(kept)
     run(q, again, 5, start=5)
     assert torch.equal(q.flat, end)
+
+
+def test_a_target_follows_after_the_step():
+    p, q = (Parameters({"w": (3, 2)}, N=2) for _ in range(2))
+    target, other = p.like(), q.like()
+    with torch.no_grad():
+        target.flat.normal_(generator=torch.Generator().manual_seed(0))
+        other.flat.copy_(target.flat)
+    ours, reference = Adam(p, 0.01), Adam(q, 0.01)
+    for i in range(5):
+        g = torch.randn(p.grad.shape, generator=torch.Generator().manual_seed(i))
+        p.grad.copy_(g)
+        q.grad.copy_(g)
+        ours.step(target=target, tau=0.1)
+        reference.step()
+        other.track(q, 0.1)
+    torch.testing.assert_close(p.flat, q.flat, rtol=1e-6, atol=1e-7)
+    torch.testing.assert_close(target.flat, other.flat, rtol=1e-6, atol=1e-7)
+
+
+def test_a_target_follows_elsewhere_too(monkeypatch):
+    """PyTorch's own step, as where there are no loops."""
+    monkeypatch.setattr(devices, "has_kernels", lambda device: False)
+    test_a_target_follows_after_the_step()
 
 
 def test_a_step_size_given_later_stays():
