@@ -158,17 +158,23 @@ class Training:
             raise ValueError(f"seeds[{i}] is {self.seeds[i]} again: equal seeds are one run")
         self.device = _device(device)
         self.keys = seed_keys(self.seeds, self.device)
+        if not isinstance(schedule, Schedule):
+            raise ValueError(f"schedule must be a Schedule, got {schedule!r}")
         self.schedule, self.stride = schedule, stride
         _warn_if_busy()
-        self.out = None if out is None else Path(out)
+        try:
+            self.out = None if out is None else Path(out)
+        except TypeError:
+            raise ValueError(f"out must be a path, got {out!r}") from None
         if self.out is not None and self.out.exists() and not self.out.is_dir():
             raise ValueError(f"out must be a folder, {self.out} is a file")
         self.start = 0
         self.holders: dict[str, Stateful] = {}
         self.metrics: dict[str, Tensor] = {}  # name: shape (N,); the newest values
         self.evaluations: list[tuple[int, Array]] = []
-        self.about = {**about, "seeds": self.seeds, "steps": self.steps, "device": device}
-        self.about = json.loads(json.dumps({**self.about, "schedule": dataclasses.asdict(schedule)}))
+        self.about = {**about, "seeds": self.seeds, "steps": self.steps, "device": str(device)}
+        self.about |= {"schedule": dataclasses.asdict(schedule)}
+        self.about = json.loads(json.dumps(self.about, default=_plain))  # as a file gives it back
         self.resumed = self._held(resume)
         self.log = Log(self.out, self.seeds, tensorboard=schedule.tensorboard)
         self._stack = contextlib.ExitStack()
@@ -408,6 +414,13 @@ def part(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
     if not found and name != "metrics":
         raise ValueError(f"the checkpoint holds no {name}")
     return found
+
+
+def _plain(x: Any) -> Any:
+    """Return a number of NumPy as one of Python's."""
+    if isinstance(x, np.generic):
+        return x.item()
+    raise ValueError(f"config must be plain data, has {x!r}")
 
 
 def _crossed(before: int, now: int, every: int) -> bool:

@@ -30,6 +30,17 @@ def test_one_row_of_observations_serves_every_seed_and_other_shapes_are_refused(
         result.policy(np.zeros((2, 4, 5)))
 
 
+def test_numbers_of_numpy_and_devices_of_pytorch_are_taken(tmp_path):
+    config = SACConfig(hidden=(np.int64(8),), batch_size=np.int64(8), warmup=10, gamma=np.float32(0.5))
+    given = {"config": config, "out": tmp_path, "schedule": ONE}
+    seeds = np.array([3, 5], np.uint8)
+    sac("Pendulum-v1", np.int32(20), seeds=seeds, device=torch.device("cpu"), **given)
+    held = read_run(tmp_path)
+    assert (held["device"], held["seeds"], held["steps"]) == ("cpu", [3, 5], 20)
+    assert (held["config"]["hidden"], held["config"]["gamma"]) == ([8], 0.5)
+    assert main(["resume", str(tmp_path), "--steps", "30", "--quiet"]) == 0
+
+
 def test_another_number_of_episodes_is_refused_before_the_run_goes_on(tmp_path):
     sac("Pendulum-v1", 40, config=SMALL, out=tmp_path, schedule=ONE)
     with pytest.raises(ValueError, match="has evaluations of 1 episodes, asked for 2"):
@@ -91,6 +102,8 @@ def test_a_refused_run_closes_its_environments(tmp_path):
         ({"seeds": (4, 7, 4)}, r"seeds\[2\] is 4 again: equal seeds are one run"),
         ({"device": "meta"}, "device 'meta' cannot be used"),
         ({"device": "nowhere"}, "device 'nowhere' cannot be used"),
+        ({"out": 3}, "out must be a path, got 3"),
+        ({"schedule": {"episodes": 3}}, "schedule must be a Schedule, got {'episodes': 3}"),
     ],
 )
 def test_arguments_of_another_kind_are_refused(given, message):
