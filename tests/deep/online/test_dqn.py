@@ -409,12 +409,13 @@ def test_quantiles_of_a_bandit(kappa):
 
 
 @pytest.mark.slow
-def test_balances_the_pole():
-    """Of 500; a policy of chance has 22. The last evaluation of every seed."""
-    config = tuned(DQNConfig(), "dqn", "CartPole-v1")
+@pytest.mark.parametrize(("duelling", "least"), [(False, 450), (True, 400)])
+def test_balances_the_pole(duelling, least):
+    """Of 500; a policy of chance has 22. The last evaluation of every seed; some duelling ones still rise."""
+    config = tuned(DQNConfig(duelling=duelling), "dqn", "CartPole-v1")
     schedule = Schedule(evaluate_every=0, episodes=20, log_every=0)
     result = dqn("CartPole-v1", 30_000, config=config, seeds=range(5), schedule=schedule)
-    assert result.returns[-1].mean(axis=1).min() > 450
+    assert result.returns[-1].mean(axis=1).min() > least
 
 
 # --- runs ---
