@@ -22,7 +22,7 @@ from eluder.core.kernels import kernel
 from eluder.deep.common import devices
 from eluder.deep.common.devices import Mailbox, repeated
 from eluder.deep.common.environments import Step
-from eluder.deep.common.random import integers
+from eluder.deep.common.random import bits, integers
 
 __all__ = ["Batch", "Replay"]
 
@@ -115,6 +115,10 @@ class Replay:
         # Of each environment: frame of the newest observation, first entry and number of entries of `order`.
         self.head, self.first, self.count = (np.zeros(n, np.int64) for _ in range(3))
         self.where = torch.zeros(3, n, dtype=torch.int64, device=device)  # the same three, for sampling
+        if devices.has_kernels(self.device):
+            stores = (self.obs.view(rows, -1), self.action.view(rows, -1), self.reward, self.terminated)
+            rings = (self.ended, self.order, *self.where)
+            self._arrays = [x.numpy() for x in (*stores, *rings)]  # the same memory, for loops
         self._discounts: dict[tuple[float, int], Tensor] = {}
         self.base = np.arange(n) * L
         self.written = np.zeros(n, np.int64)  # frames in use, for checkpoints
@@ -207,17 +211,13 @@ class Replay:
         Batch
             The transitions.
         """
-        head, first, count = self.where
         n_step = min(n_step, self.L)  # no more rewards in a row are kept
-        counts = count.view(self.N, self.E)
-        k = integers(keys, counter, stream, (B,), counts.sum(dim=1))
         powers = self._powers(gamma, n_step)
         if devices.has_kernels(self.device):
-            start, last = torch.empty((2, self.N, B), dtype=torch.int64)
-            reward, discount = torch.empty((2, self.N, B))
-            inputs = (k, *self.where, self.order, self.reward, self.terminated, self.ended, powers)
-            _follow(self.E, *(x.numpy() for x in (*inputs, start, last, reward, discount)))
-            return self._batch(start.view(-1), reward, last.view(-1), discount)
+            return self._sample_on_cpu(bits(keys, counter, stream, B).numpy(), powers.numpy())
+        head, first, count = self.where
+        counts = count.view(self.N, self.E)
+        k = integers(keys, counter, stream, (B,), counts.sum(dim=1))
         env = torch.arange(self.N, device=self.device)[:, None] * self.E
         if self.E > 1:
             ends = counts.cumsum(dim=1)
@@ -242,6 +242,21 @@ class Replay:
             running = running & ~self.ended[row]
         last = base + (frame + steps) % self.L
         return self._batch(start, reward.view(self.N, B), last, (powers[steps] * ~terminated).view(self.N, B))
+
+    def _sample_on_cpu(self, words: Any, powers: Any) -> Batch:
+        """Return the transitions that words of random bits, shape (N, B), stand for, in one pass."""
+        reward, discount = np.empty(words.shape, np.float32), np.empty(words.shape, np.float32)
+        obs, follow = (np.empty((words.size, self._arrays[0].shape[1]), np.float32) for _ in range(2))
+        action = np.empty((words.size, self._arrays[1].shape[1]), self._arrays[1].dtype)
+        _follow(self.E, words, powers, obs, action, reward, follow, discount, *self._arrays)
+        shape = (*words.shape, *self.obs.shape[1:])
+        return Batch(
+            torch.from_numpy(obs).view(shape),
+            torch.from_numpy(action).view(*words.shape, *self.action.shape[1:]),
+            torch.from_numpy(reward),
+            torch.from_numpy(follow).view(shape),
+            torch.from_numpy(discount),
+        )
 
     def _batch(self, start: Tensor, reward: Tensor, last: Tensor, discount: Tensor) -> Batch:
         """Gather the transitions between two frames each."""
@@ -357,36 +372,41 @@ def _drop(e: int, frame: int, L: int, first: Any, count: Any, order: Any) -> Non
 @kernel
 def _follow(
     E: int,
-    k: Any,
-    head: Any,
-    first: Any,
-    count: Any,
-    order: Any,
+    words: Any,
+    powers: Any,
+    start: Any,
+    act: Any,
+    total: Any,
+    follow: Any,
+    discount: Any,
+    obs: Any,
+    action: Any,
     reward: Any,
     terminated: Any,
     ended: Any,
-    powers: Any,
-    start: Any,
-    last: Any,
-    total: Any,
-    discount: Any,
+    order: Any,
+    head: Any,
+    first: Any,
+    count: Any,
 ) -> None:
-    """Fill first and last row, reward and discount of the k-th transitions of each seed, in place."""
+    """Fill first observations, actions, rewards, last observations and discounts of the transitions that
+    random words stand for, in place: those of `integers`."""
     L = order.shape[1]
-    for n in range(k.shape[0]):
-        for b in range(k.shape[1]):
-            e, rest = n * E, k[n, b]
+    for n in range(words.shape[0]):
+        counts = count[n * E : (n + 1) * E].sum()
+        for b in range(words.shape[1]):
+            e, rest = n * E, ((words[n, b] >> 24) & 0xFFFFFFFFFF) * counts >> 40
             while rest >= count[e]:
                 rest -= count[e]
                 e += 1
-            frame = order[e, (first[e] + rest) % L]
+            frame, i = order[e, (first[e] + rest) % L], n * words.shape[1] + b
             row, steps = e * L + frame, 1
-            start[n, b], total[n, b] = row, reward[row]
+            start[i], act[i], total[n, b] = obs[row], action[row], reward[row]
             while steps < powers.size - 1 and not ended[row] and (frame + steps) % L != head[e]:
                 row = e * L + (frame + steps) % L
                 total[n, b] += powers[steps] * reward[row]
                 steps += 1
-            last[n, b] = e * L + (frame + steps) % L
+            follow[i] = obs[e * L + (frame + steps) % L]
             discount[n, b] = ZERO if terminated[row] else powers[steps]
 
 

@@ -316,7 +316,7 @@ def actor_gradient(
             d_judged = least_gradient(judged)
         else:
             d_judged = torch.zeros_like(judged)
-            d_judged[..., 0] = -1.0 / (B * judged.shape[1])
+            d_judged[..., 0].fill_(-1.0 / (B * judged.shape[1]))
         d_action = critic.pull(d_judged, True, first=obs.shape[-1]).sum(dim=1)
         d_output = tanh_gaussian_gradient(d_action, alpha / B, log_std, action, spread, log_std_range)
         actor.pull(d_output, add=False)
