@@ -1,6 +1,8 @@
 """``eluder train`` and ``eluder resume``, logs and films."""
 
+import contextlib
 import csv
+import importlib.util
 import json
 import os
 import sys
@@ -160,6 +162,16 @@ def test_a_film(tmp_path):
     assert frames.std() > 0
     with pytest.raises(ValueError, match=r"file must end in \.gif or \.mp4"):
         record_video(lambda x: x, "Pendulum-v1", tmp_path / "film.avi")
+
+
+def test_an_mp4_is_written_or_what_is_missing_is_named(tmp_path):
+    pytest.importorskip("imageio.v3")
+    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+    there = any(importlib.util.find_spec(writer) for writer in ("imageio_ffmpeg", "av"))
+    refused = pytest.raises(ValueError, match=r"(?s)film\.mp4 cannot be written: .*pip install")
+    with contextlib.nullcontext() if there else refused:
+        record_video(lambda x: np.zeros((*x.shape[:2], 1)), "Pendulum-v1", tmp_path / "film.mp4", steps=5)
+    assert (tmp_path / "film.mp4").exists() == there
 
 
 class Drawn(gymnasium.Env):
