@@ -131,7 +131,11 @@ class Replay:
             **dict.fromkeys(("follow", "obs"), (np.float32, (n, *obs_shape))),
             **dict.fromkeys(("terminated", "ended"), (np.bool_, (n,))),
         }
-        self._mail = Mailbox(kinds, self.device)
+        self._mail = mail = Mailbox(kinds, self.device)
+        self._letters = [
+            mail[name] for name in ("now", "then", "fresh", "where", "reward", "terminated", "ended")
+        ]
+        self._letters += [mail[name].reshape(n, -1) for name in ("action", "follow", "obs")]
         self._storing = repeated(lambda u, n: self._store(), self.device)
 
     def __len__(self) -> int:
@@ -171,6 +175,9 @@ class Replay:
 
     def _store(self) -> None:
         """Write what the mail holds: one row of each environment, in place."""
+        if devices.has_kernels(self.device):
+            _write(*self._letters, *self._arrays)
+            return
         x = self._mail.there
         for store in ("action", "reward", "terminated", "ended"):
             getattr(self, store).index_copy_(0, x["now"], x[store])
@@ -356,6 +363,37 @@ def _advance(
             written[e] = max(written[e], min(L, max(follow, head[e]) + 1))
         entry[e] = order[e, slot[e]]
         slot[e] += e * L
+
+
+@kernel
+def _write(
+    now: Any,
+    then: Any,
+    fresh: Any,
+    where: Any,
+    r: Any,
+    terminal: Any,
+    end: Any,
+    act: Any,
+    follow: Any,
+    start: Any,
+    obs: Any,
+    action: Any,
+    reward: Any,
+    terminated: Any,
+    ended: Any,
+    order: Any,
+    head: Any,
+    first: Any,
+    count: Any,
+) -> None:
+    """Write one row of each environment, in place: what came in the mail, into the store."""
+    for e in range(now.size):
+        row = now[e]
+        action[row], reward[row], terminated[row], ended[row] = act[e], r[e], terminal[e], end[e]
+        obs[then[e]] = follow[e]
+        obs[fresh[e]] = start[e]  # the same row again where no episode begins
+        head[e], first[e], count[e] = where[0, e], where[1, e], where[2, e]
 
 
 @kernel
