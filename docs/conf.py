@@ -16,6 +16,7 @@ sys.path[:0] = [str(ROOT), str(DOCS / "_ext")]
 
 # Autodoc must see kernels as the functions they are; code cells run in processes of their own, compiled.
 os.environ["NUMBA_DISABLE_JIT"] = "1"
+os.environ.setdefault("PYTHONWARNINGS", "ignore:load is ")  # pages do not say how busy the machine was
 import eluder  # noqa: E402
 
 for module in pkgutil.walk_packages(eluder.__path__, "eluder."):
@@ -38,6 +39,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "eluder_pages",
+    "eluder_cells",
 ]
 exclude_patterns = ["_build", "_ext", "skeletons"]
 source_suffix = {".md": "myst-nb", ".rst": "restructuredtext"}

@@ -198,6 +198,54 @@ def test_external_finds_what_a_browser_would_load(pages, text, found):
     assert pages.external(text) == found
 
 
+CELLS = """
+import sys
+sys.path.insert(0, {ext!r})
+extensions = ["myst_nb", "eluder_cells"]
+nb_execution_mode = "cache"
+nb_execution_cache_path = "cells"
+nb_execution_raise_on_error = True
+"""
+PAGE = """---
+jupytext: {{text_representation: {{format_name: myst}}}}
+kernelspec: {{name: python3, display_name: python3}}
+orphan: true
+---
+# Page
+```{{code-cell}} ipython3
+import pathlib
+print("began", file=open({own!r}, "a"))
+{code}
+```
+"""
+WAIT = """import time
+end = time.time() + 60
+while not pathlib.Path({other!r}).exists():
+    assert time.time() < end
+    time.sleep(0.01)
+print(6 * 7)"""
+
+
+def test_pages_run_side_by_side_once_and_errors_stop_the_build(tmp_path):
+    pytest.importorskip("myst_nb")
+    began = {name: tmp_path / f"{name}.runs" for name in ("index", "other")}
+
+    def build(**pages):
+        for name, code in pages.items():
+            (tmp_path / f"{name}.md").write_text(PAGE.format(own=str(began[name]), code=code))
+        run = [sys.executable, "-m", "sphinx", "-W", "-D", "cells_jobs=2", ".", "html"]
+        return subprocess.run(run, cwd=tmp_path, capture_output=True, text=True)
+
+    (tmp_path / "conf.py").write_text(CELLS.format(ext=str(DOCS / "_ext")))
+    done = build(index=WAIT.format(other=str(began["other"])), other=WAIT.format(other=str(began["index"])))
+    assert done.returncode == 0, done.stderr
+    assert [file.read_text() for file in began.values()] == ["began\n"] * 2
+    assert "42" in (tmp_path / "html" / "index.html").read_text()
+    done = build(index="1 / 0")
+    assert done.returncode != 0
+    assert "ZeroDivisionError" in done.stdout
+
+
 # --- skeletons, licence, citation ---
 
 
