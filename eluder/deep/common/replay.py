@@ -104,12 +104,11 @@ class Replay:
         self.L = L = checks.integer("capacity", capacity, 4 * E) // E  # frames of one environment
         self.device = torch.device(device)
         rows, n = N * E * L, N * E
-        self.obs = torch.empty(rows, *obs_shape, device=device)
-        shape, kind = ((rows, action_dim), torch.float32) if action_dim else ((rows,), torch.int64)
-        self.action = torch.empty(shape, dtype=kind, device=device)
-        self.reward = torch.empty(rows, device=device)
-        self.terminated = torch.empty(rows, dtype=torch.bool, device=device)
-        self.ended = torch.empty(rows, dtype=torch.bool, device=device)
+        self.obs = _zeros((rows, *obs_shape), np.float32, device)
+        shape, kind = ((rows, action_dim), np.float32) if action_dim else ((rows,), np.int64)
+        self.action = _zeros(shape, kind, device)
+        self.reward = _zeros((rows,), np.float32, device)
+        self.terminated, self.ended = (_zeros((rows,), np.bool_, device) for _ in range(2))
         self.order = torch.zeros(n, L, dtype=torch.int32, device=device)
         self._order = self.order.numpy() if self.device.type == "cpu" else np.zeros((n, L), np.int32)
         # Of each environment: frame of the newest observation, first entry and number of entries of `order`.
@@ -446,6 +445,11 @@ def _follow(
                 steps += 1
             follow[i] = obs[e * L + (frame + steps) % L]
             discount[n, b] = ZERO if terminated[row] else powers[steps]
+
+
+def _zeros(shape: tuple[int, ...], kind: Any, device: str | torch.device) -> Tensor:
+    """Return zeros, on the CPU in memory that is taken as it fills; `torch.zeros` would take it at once."""
+    return torch.from_numpy(np.zeros(shape, kind)).to(device)
 
 
 def _as(mask: np.ndarray, step: Step) -> np.ndarray:

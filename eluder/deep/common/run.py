@@ -23,7 +23,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eluder.core import checks
 from eluder.core.results import TrainResult
 from eluder.core.types import Array
 from eluder.deep.common import devices
@@ -38,7 +37,7 @@ Act = Callable[[Tensor], Tensor]  # observations (N, B, ...) to the actions of a
 
 
 class Run(Training):
-    """A run of an agent: N seeds with `num_envs` environments each.
+    """A run of an agent: N seeds with ``config.num_envs`` environments each, whose steps `steps` counts.
 
     Parameters
     ----------
@@ -60,8 +59,6 @@ class Run(Training):
         Whether to go on from the newest checkpoint in `out`, if there is one.
     schedule : Schedule
         When to evaluate, log and save.
-    num_envs : int
-        Environments of each seed; `steps` counts the steps of all of them.
 
     Raises
     ------
@@ -81,15 +78,14 @@ class Run(Training):
         out: str | os.PathLike[str] | None,
         resume: bool,
         schedule: Schedule,
-        num_envs: int = 1,
     ) -> None:
         wanted = f"{agent.replace('_', '')}config"
         if wanted not in [kind.__name__.lower() for kind in type(config).__mro__]:
             raise ValueError(f"config must be that of {agent}, got {config!r}")
-        stride = checks.integer("num_envs", num_envs)
-        super().__init__(_about(agent, env, config), steps, seeds, device, out, resume, schedule, stride)
+        stride, about = config.num_envs, _about(agent, env, config)
+        super().__init__(about, steps, seeds, device, out, resume, schedule, stride)
         threads = schedule.env_threads
-        self.envs = make_environments(env, self.seeds, num_envs, threads=threads)
+        self.envs = make_environments(env, self.seeds, stride, threads=threads)
         self.judges = make_environments(env, self.seeds, 1, threads=threads, purpose="evaluate")
         self._here = devices.has_kernels(self.device)
         self._seen = torch.empty(self.N, self.stride, self.obs_dim, device=self.device)

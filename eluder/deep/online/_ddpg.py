@@ -307,7 +307,7 @@ def ddpg(
     >>> result.returns.shape, result.policy(np.zeros((1, 5, 3))).shape
     ((1, 1, 1), (1, 5, 1))
     """
-    with Run("ddpg", env, steps, config, seeds, device, out, resume, schedule, config.num_envs) as run:
+    with Run("ddpg", env, steps, config, seeds, device, out, resume, schedule) as run:
         obs_dim, A = run.continuous()
         nets = init(config, obs_dim, A, run.keys)
         replay = Replay(config.replay_size, (obs_dim,), A, run.N, config.num_envs, device)

@@ -437,7 +437,7 @@ def dqn(
     >>> result.returns.shape, result.policy(np.zeros((1, 5, 4))).shape
     ((1, 1, 1), (1, 5))
     """
-    with Run("dqn", env, steps, config, seeds, device, out, resume, schedule, config.num_envs) as run:
+    with Run("dqn", env, steps, config, seeds, device, out, resume, schedule) as run:
         obs_dim, A = run.discrete()
         nets = init(config, obs_dim, A, run.keys)
         replay = Replay(config.replay_size, (obs_dim,), 0, run.N, config.num_envs, device)

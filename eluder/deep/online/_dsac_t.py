@@ -347,7 +347,7 @@ def dsac_t(
     >>> result.returns.shape
     (1, 1, 1)
     """
-    with Run("dsac_t", env, steps, config, seeds, device, out, resume, schedule, config.num_envs) as run:
+    with Run("dsac_t", env, steps, config, seeds, device, out, resume, schedule) as run:
         obs_dim, A = run.continuous()
         nets = init(config, obs_dim, A, run.keys)
         replay = Replay(config.replay_size, (obs_dim,), A, run.N, config.num_envs, device)

@@ -345,7 +345,7 @@ def pmoe(
     >>> result.parameters["actor/gate_w0"].shape
     (1, 3, 2)
     """
-    with Run("pmoe", env, steps, config, seeds, device, out, resume, schedule, config.num_envs) as run:
+    with Run("pmoe", env, steps, config, seeds, device, out, resume, schedule) as run:
         obs_dim, A = run.continuous()
         nets = init(config, obs_dim, A, run.keys)
         replay = Replay(config.replay_size, (obs_dim,), A, run.N, config.num_envs, device)

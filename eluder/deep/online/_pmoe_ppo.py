@@ -27,10 +27,11 @@ Deviations from the paper:
   co-author's public code. Its ratio multiplies densities of single experts by a broadcast that mixes rows;
   here the ratio is that of the mixture.
 - The frequency loss is the sum over experts, as in `pmoe`; that code takes their mean.
-- Evaluation takes the mean of an expert that the gate draws, with a random number that is a function of
-  seed and observation; that code draws from the expert too. The likeliest expert would not do: the draws of
-  wide experts overlap, all weights stay near 1 / K, and where the likeliest one is wrong it is so at every
-  visit, while the policy that was learnt leaves such states by chance.
+- The deterministic action is the mean of the likeliest expert (``play="likeliest"``); that code draws the
+  expert. Where the draws of wide experts overlap all weights stay near 1 / K, and where the likeliest one is
+  wrong it is so at every visit, while the policy that was learnt leaves such states by chance: so
+  ``play="drawn"`` takes the mean of an expert that the gate draws, by a number that is a function of seed
+  and observation.
 - K = 4; everything else is PPO's here, see `ppo`: statistics that change after a rollout, time limits that do
   not end the value.
 """
@@ -110,6 +111,9 @@ class PMOEPPOConfig:
         First logarithm of the standard deviations, of actions in [-1, 1].
     normalise_obs, normalise_reward : bool
         Whether observations are normalised and rewards scaled by running statistics.
+    play : {"likeliest", "drawn"}
+        Whose mean the deterministic action is: the likeliest expert's, or that of one which the gate draws by
+        a number of the observation.
     """
 
     num_experts: int = 4
@@ -130,6 +134,7 @@ class PMOEPPOConfig:
     log_std: float = 0.0
     normalise_obs: bool = True
     normalise_reward: bool = True
+    play: str = "likeliest"
 
     def __post_init__(self) -> None:
         for name in ("clip", "max_grad_norm", "lr", "adam_eps"):
@@ -144,6 +149,8 @@ class PMOEPPOConfig:
             checks.integer("anneal_steps", self.anneal_steps, 0)
         if self.activation not in ACTIVATIONS:
             raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {self.activation!r}")
+        if self.play not in ("likeliest", "drawn"):
+            raise ValueError(f"play must be 'likeliest' or 'drawn', got {self.play!r}")
         check_layers(self.hidden)
 
 
@@ -226,14 +233,14 @@ def fixed_uniform(keys: Tensor, obs: Tensor) -> Tensor:
 def make_act(
     parameters: Parameters, norm: RunningNorm, config: PMOEPPOConfig, keys: Tensor
 ) -> Callable[..., Tensor]:
-    """Return the policy: a draw by noise (N, B, A) and u (N, B); without, the mean of an expert drawn by
-    `fixed_uniform`.
-    """
+    """Return the policy: a draw by noise (N, B, A) and u (N, B); without, the mean of an expert (`play`)."""
 
     def act(obs: Tensor, noise: Tensor | None = None, u: Tensor | None = None) -> Tensor:
         with torch.no_grad():
             w, mean, log_std = mixture(parameters, config, norm(obs))
-            k = draw_expert(w, fixed_uniform(keys, obs) if u is None else u)
+            if u is None and config.play == "drawn":
+                u = fixed_uniform(keys, obs)
+            k = w.argmax(dim=-1) if u is None else draw_expert(w, u)
             mean = chosen(mean, k)
             return mean if noise is None else mean + chosen(log_std.expand(*w.shape, -1), k).exp() * noise
 
@@ -325,8 +332,7 @@ def pmoe_ppo(
     Returns
     -------
     TrainResult
-        Evaluations, parameters, and the policy that takes the mean of the expert that the gate draws: the
-        same at each visit of an observation.
+        Evaluations, parameters, and the deterministic policy, see `play`.
 
     Raises
     ------
@@ -351,7 +357,7 @@ def pmoe_ppo(
     >>> result.returns.shape, result.policy(np.zeros((1, 5, 3))).shape
     ((1, 1, 1), (1, 5, 1))
     """
-    with Run("pmoe_ppo", env, steps, config, seeds, device, out, resume, schedule, config.num_envs) as run:
+    with Run("pmoe_ppo", env, steps, config, seeds, device, out, resume, schedule) as run:
         obs_dim, A = run.continuous()
         T, E = config.num_steps, config.num_envs
         parameters = init(config, obs_dim, A, run.keys)

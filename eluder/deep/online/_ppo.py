@@ -529,7 +529,7 @@ def ppo(
     >>> result.returns.shape, result.policy(np.zeros((1, 5, 4))).shape
     ((1, 1, 1), (1, 5))
     """
-    with Run("ppo", env, steps, config, seeds, device, out, resume, schedule, config.num_envs) as run:
+    with Run("ppo", env, steps, config, seeds, device, out, resume, schedule) as run:
         discrete = isinstance(run.envs.action_space, gymnasium.spaces.Discrete)
         obs_dim, A = run.discrete() if discrete else run.continuous()
         T, E = config.num_steps, config.num_envs

@@ -19,7 +19,7 @@ AGENTS = {
     "dsac_t": ("dsac_t", online.DSACTConfig(**OFF_POLICY), 12_000),
     "pmoe": ("pmoe", online.PMOEConfig(**OFF_POLICY), 8_000),
     "ppo": ("ppo", online.PPOConfig(), 100_000),
-    "pmoe_ppo": ("pmoe_ppo", online.PMOEPPOConfig(), 100_000),
+    "pmoe_ppo": ("pmoe_ppo", online.PMOEPPOConfig(play="drawn"), 100_000),
 }
 
 

@@ -194,14 +194,17 @@ def test_a_minibatch_of_resets_is_no_step():
         torch.testing.assert_close(x[1], wanted[name][1], msg=name)
 
 
-def test_the_deterministic_action_is_the_mean_of_the_expert_drawn_for_the_observation():
-    parameters, keys = filled(CONFIG)
-    act = make_act(parameters, RunningNorm(2, (D,)), CONFIG, keys)
+@pytest.mark.parametrize("play", ["likeliest", "drawn"])
+def test_the_deterministic_action_is_the_mean_of_the_likeliest_expert_or_of_one_drawn(play):
+    config = replace(CONFIG, play=play)
+    parameters, keys = filled(config)
+    act = make_act(parameters, RunningNorm(2, (D,)), config, keys)
     obs = torch.randn(2, 6, D, generator=torch.Generator().manual_seed(5))
-    w, mean, log_std = mixture(parameters, CONFIG, RunningNorm(2, (D,))(obs))
+    w, mean, log_std = mixture(parameters, config, RunningNorm(2, (D,))(obs))
     u, action = fixed_uniform(keys, obs), act(obs)
     for n, b in np.ndindex(2, 6):
-        k = int((w[n, b].cumsum(dim=0) < u[n, b]).sum())
+        drawn = int((w[n, b].cumsum(dim=0) < u[n, b]).sum())
+        k = drawn if play == "drawn" else w[n, b].argmax()
         torch.testing.assert_close(action[n, b], mean[n, b, k].detach())
     assert torch.equal(act(obs[:, 3:]), action[:, 3:])
     z, u = torch.ones(2, 6, A), torch.full((2, 6), 0.999999)
@@ -321,7 +324,7 @@ def test_bad_input():
     for name, x in [
         ("num_experts", 0), ("gamma", 1.5), ("lam", -0.1), ("clip", 0.0), ("lr", math.nan), ("batch_size", 0),
         ("epochs", 0), ("value_coef", -1.0), ("log_std", math.inf), ("anneal_steps", -1), ("num_steps", 0),
-        ("max_grad_norm", 0.0), ("activation", "step"),
+        ("max_grad_norm", 0.0), ("activation", "step"), ("play", "mean"),
     ]:  # fmt: skip
         with pytest.raises(ValueError, match=f"{name} must be"):
             PMOEPPOConfig(**{name: x})
