@@ -104,10 +104,10 @@ def test_a_trace_gives_windows_of_the_record():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Poisson(0.0), r"mean must be in \(0, inf\], got 0.0"),
+        (lambda: Poisson(0.0), r"mean must be in \(0, inf\), got 0.0"),
         (lambda: Poisson(float("nan")), "mean must be in"),
         (lambda: Geometric(-1.0), "mean must be in"),
-        (lambda: NegativeBinomial(4.0, 2.0), r"sd must be in \(2, inf\]"),
+        (lambda: NegativeBinomial(4.0, 2.0), r"sd must be in \(2, inf\)"),
         (lambda: Normal(1.0, 0.0), "sd must be in"),
         (lambda: Categorical((0.5, 0.4)), "probabilities sums to 0.9, not 1"),
         (lambda: Categorical((1.5, -0.5)), r"probabilities\[1\] is -0.5"),

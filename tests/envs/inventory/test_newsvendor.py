@@ -179,7 +179,7 @@ def test_cost_grows_with_penalty_and_with_periods(periods):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: newsvendor(Poisson(5.0), penalty=0.0), r"penalty must be in \(0, inf\]"),
+        (lambda: newsvendor(Poisson(5.0), penalty=0.0), r"penalty must be in \(0, inf\)"),
         (lambda: newsvendor(Poisson(5.0), penalty=1.0, holding=-1.0), "holding must be in"),
         (lambda: newsvendor(Poisson(5.0), penalty=1.0, periods=0), "periods must be at least 1"),
         (lambda: newsvendor([1.0, np.nan], penalty=1.0), r"demand\[1\] is nan"),
