@@ -72,7 +72,7 @@ def test_layers_are_those_of_the_cpu(shape):
     gpu_kernels.activate("relu", ours[0], ours[1], ours[0])
     gpu_kernels.differentiate("relu", ours[2], ours[0], ours[3])
     cpu_layers.bias_relu(z, b, z)
-    cpu_layers.relu_backward(dh, z, dh, db)
+    cpu_layers.relu_backward(dh, z, dh, db, np.arange(shape[1]))
     for got, wanted in zip(ours, (z, b, dh, db)):
         np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-5)
     z = torch.from_numpy(rng.normal(size=shape).astype(np.float32))
