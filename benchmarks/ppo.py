@@ -44,8 +44,11 @@ def races(workers, folder, env, only, repeat):
         if None in pair:
             continue
         wrong = [x for x in pair if isinstance(x, str)]
-        each = [{"seconds": (b["seconds"] - a["seconds"]) / (LONG - SHORT)} for a, b in zip(*pair)]
-        found[name] = wrong[0] if wrong else each
+        found[name] = (
+            wrong[0]
+            if wrong
+            else [{"seconds": (b["seconds"] - a["seconds"]) / (LONG - SHORT)} for a, b in zip(*pair)]
+        )
     rows = []
     for name, each in found.items():
         if isinstance(each, str):

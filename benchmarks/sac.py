@@ -6,7 +6,6 @@ is CPU seconds of one thread on one core. The second (``--cores 0,1``) is wall t
 two cores, eight of our seeds side by side against one run of the others with two threads. See README.md.
 """
 
-import contextlib
 import os
 import tempfile
 import time
@@ -53,8 +52,11 @@ def races(workers, folder, cases, env, field, only, repeat):
             continue
         wrong = [x for x in pair if isinstance(x, str)]
         seeds = cases[name][2].get("seeds", 1)
-        each = [{"seconds": (b[field] - a[field]) / (LONG - SHORT) / seeds} for a, b in zip(*pair)]
-        found[name] = wrong[0] if wrong else each
+        found[name] = (
+            wrong[0]
+            if wrong
+            else [{"seconds": (b[field] - a[field]) / (LONG - SHORT) / seeds} for a, b in zip(*pair)]
+        )
     rows, first = [], next(iter(cases))
     for name, each in found.items():
         if isinstance(each, str):
@@ -67,52 +69,63 @@ def races(workers, folder, cases, env, field, only, repeat):
 
 
 def floor(repeat):
-    """Rows of an update's CPU time beside that of its matrix products alone, of the same shapes."""
+    """Rows of an update's CPU time beside that of matrix products alone: those of the algorithm, of all rows
+    and layers, and those that ours are, which leaves some out and has loops for the smallest."""
     import torch
     from torch.utils._python_dispatch import TorchDispatchMode
 
     torch.set_num_threads(1)
 
     class Shapes(TorchDispatchMode):
+        """Keep factors like those of the products that pass."""
+
+        def __init__(self):
+            super().__init__()
+            self.held = []
+
         def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-            if str(func).startswith(("aten.mm", "aten.addmm")):
-                factors = args if "addmm" not in str(func) else args[1:]
-                held.append([torch.randn_like(x) for x in factors[:2]])
+            kind = str(func).split(".")[1]
+            if kind in ("mm", "addmm", "bmm", "baddbmm"):
+                x, y = args[-2:]
+                each = zip(x.unbind(), y.unbind()) if x.ndim == 3 else [(x, y)]
+                self.held += [(torch.randn_like(x), torch.randn_like(y)) for x, y in each]
             return func(*args, **(kwargs or {}))
 
-    rows = []
-    for name, update in updates():
-        held, u = [], 0
-        for u in range(4):  # an even number: all kinds of updates
-            if u == 2:
-                held.clear()
-            with Shapes() if u >= 2 else contextlib.nullcontext():
+    def products(update):
+        """Return what makes the products of two updates: all kinds of them."""
+        for u in range(2):
+            update(u)
+        with Shapes() as shapes:
+            for u in range(2, 4):
                 update(u)
-        outs = [torch.empty(x.shape[0], y.shape[1]) for x, y in held]
+        outs = [torch.empty(x.shape[0], y.shape[1]) for x, y in shapes.held]
 
-        def products(held=held, outs=outs):
-            for (x, y), out in zip(held, outs):
+        def call():
+            for (x, y), out in zip(shapes.held, outs):
                 torch.mm(x, y, out=out)
 
-        def pair(update=update):
-            update(2)
-            update(3)
+        return call
 
-        whole, alone = [], []
+    rows = []
+    for (name, update), (_, reference) in zip(updates(), updates(fused=False)):
+        calls = [lambda update=update: (update(2), update(3)), products(reference), products(update)]
+        times = [[] for _ in calls]
         for _ in range(10 * repeat):
-            for times, call in ((whole, pair), (alone, products)):
+            for each, call in zip(times, calls):
                 start = time.process_time()
                 for _ in range(10):
                     call()
-                times.append(1e3 * (time.process_time() - start) / 20)
-        a, b = np.median(whole), np.median(alone)
-        rows.append([name, number(float(a)), number(float(b)), f"{np.median(np.divide(whole, alone)):.2f}x"])
-        print(f"  {rows[-1]}", flush=True)
-    head = ["HalfCheetah-v5, batches of 256", "ms per update", "its products alone", "ratio"]
-    return table(head, rows)
+                each.append(1e3 * (time.process_time() - start) / 20)
+        row = [name, number(float(np.median(times[0])))]
+        for each in times[1:]:
+            row += [number(float(np.median(each))), f"{np.median(np.divide(times[0], each)):.2f}x"]
+        rows.append(row)
+        print(f"  {row}", flush=True)
+    head = ["HalfCheetah-v5, batches of 256", "ms per update", "products of the algorithm", "ratio"]
+    return table([*head, "products of ours", "ratio"], rows)
 
 
-def updates():
+def updates(**options):
     """(name, update of a number) of the agents, on one random batch."""
     import torch
 
@@ -125,8 +138,8 @@ def updates():
     action, reward = 2 * torch.rand(1, 256, 6, generator=generator) - 1, torch.randn(1, 256)
     batch = Batch(x, action, reward, y, torch.full_like(reward, 0.99))
     for name, module, config in (
-        ("SAC, 2 x 256", _sac, SACConfig()),
-        ("DSAC-T, 3 x 256", _dsac_t, DSACTConfig()),
+        ("SAC, 2 x 256", _sac, SACConfig(**options)),
+        ("DSAC-T, 3 x 256", _dsac_t, DSACTConfig(**options)),
     ):
         keys = seed_keys([0])
         nets = module.init(config, 17, 6, keys)
