@@ -15,6 +15,7 @@ parameter::
 import dataclasses
 import math
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
@@ -87,6 +88,7 @@ class Run(Training):
         threads = schedule.env_threads
         self.envs = make_environments(env, self.seeds, stride, threads=threads)
         self.judges = make_environments(env, self.seeds, 1, threads=threads, purpose="evaluate")
+        self.lost = np.zeros(self.N, bool)  # seeds whose actions were not finite
         self._here = devices.has_kernels(self.device)
         self._seen = torch.empty(self.N, self.stride, self.obs_dim, device=self.device)
 
@@ -141,26 +143,30 @@ class Run(Training):
         """
         array = action.numpy(force=True) if isinstance(action, Tensor) else action
         done = array.reshape(self.N * self.stride, *array.shape[2:])
-        step = self._stepped(self.envs, done)
+        done, step = self._stepped(self.envs, done)
         if step.obs.ndim != 2:
             rows = (len(done), self.obs_dim)
             step = step._replace(obs=step.obs.reshape(rows), next_obs=step.next_obs.reshape(rows))
         self._see(step.obs)
         return done, step
 
-    def _stepped(self, envs: Environments | VectorAdapter, action: np.ndarray) -> Step:
-        """Step environments; say whose training diverged where actions are not finite."""
+    def _stepped(self, envs: Environments | VectorAdapter, action: np.ndarray) -> tuple[np.ndarray, Step]:
+        """Step environments; return the actions too: 0 for seeds that diverged, while others go on."""
         try:
-            return envs.step(action)
+            return action, envs.step(action)
         except ValueError:
             lost = ~np.isfinite(action).reshape(self.N, -1).all(axis=1)
             if not lost.any():
                 raise
         seeds = [self.seeds[n] for n in np.flatnonzero(lost)]
-        raise ValueError(
-            f"training of seeds {seeds} diverged: their actions are not finite; try a smaller step size, or "
-            "observations and rewards of another scale"
-        )
+        text = f"training of seeds {seeds} diverged: their actions are not finite"
+        if lost.all():
+            raise ValueError(f"{text}; try a smaller step size, or observations and rewards of another scale")
+        if (lost & ~self.lost).any():
+            warnings.warn(f"{text}, and are 0 from here on", RuntimeWarning, stacklevel=3)
+        self.lost |= lost
+        action = np.where(np.repeat(lost, len(action) // self.N)[:, None], 0.0, action).astype(action.dtype)
+        return action, envs.step(action)
 
     def _begin(self) -> None:
         self._see(self.envs.reset())
@@ -217,12 +223,13 @@ class Run(Training):
                 )
             with torch.no_grad():
                 action = act(torch.from_numpy(obs).to(self.device).view(self.N, 1, self.obs_dim))[:, 0]
-            obs = self._stepped(self.judges, action.cpu().numpy()).obs
+            obs = self._stepped(self.judges, action.cpu().numpy())[1].obs
             for env, total, length in self.judges.finished():
                 waited = 0
                 if done[env] < episodes:
                     returns[env, done[env]], lengths[env, done[env]] = total, length
                     done[env] += 1
+        returns[self.lost] = np.nan
         self.evaluations.append((now, returns))
         self.log.evaluation(now, returns, lengths)
 

@@ -178,6 +178,33 @@ def test_training_that_diverged_says_so_and_whose(tmp_path):
     assert load_checkpoint(tmp_path / "checkpoints")[1]["step"] == 10
 
 
+def test_a_seed_that_diverged_stops_no_other(tmp_path):
+    """Environments of the first of two seeds show useless numbers; the second learns as it does alone."""
+    made = []
+
+    def make():
+        made.append(gymnasium.make("Pendulum-v1", max_episode_steps=20))
+        if len(made) in first:
+            return gymnasium.wrappers.TransformObservation(made[-1], lambda x: 1e30 * x, None)
+        return made[-1]
+
+    schedule = Schedule(episodes=1, evaluate_every=20, log_every=5)
+    first = (1, 3)  # of one training environment for each seed, then one to evaluate it
+    with pytest.warns(RuntimeWarning, match=r"training of seeds \[3\] diverged") as warned:
+        both = sac(make, 60, config=SMALL, seeds=(3, 9), out=tmp_path, schedule=schedule)
+    assert ["0 from here on" in str(w.message) for w in warned].count(True) == 1
+    made, first = [], ()
+    alone = sac(make, 60, config=SMALL, seeds=(9,), schedule=schedule)
+    assert np.isnan(both.returns[-1, 0]).all()
+    np.testing.assert_allclose(both.returns[:, 1:], alone.returns, rtol=1e-3)
+    for name, x in alone.parameters.items():
+        np.testing.assert_allclose(both.parameters[name][1:], x, rtol=1e-3, atol=1e-5, err_msg=name)
+    made, first = [], (1, 3)
+    with pytest.warns(RuntimeWarning, match="their parameters are not finite"):
+        again = sac(make, 60, config=SMALL, seeds=(3, 9), out=tmp_path, resume=True, schedule=schedule)
+    np.testing.assert_array_equal(again.returns, both.returns)
+
+
 def test_parameters_that_are_none_are_warned_of(monkeypatch):
     """The greatest of values that are none is an action all the same."""
     monkeypatch.setattr("eluder.deep.common.run.PATIENCE", 500)
