@@ -37,7 +37,7 @@ def serial(tmp_path_factory):
 
 
 def command(*words, **options):
-    """Start the command line in a process group of its own."""
+    """Start the command line in a process group of its own, which Ctrl-C ends even where tests ignore it."""
     return subprocess.Popen(
         [sys.executable, "-m", "eluder.cli", *map(str, words)],
         cwd=ROOT,
@@ -45,6 +45,7 @@ def command(*words, **options):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         **options,
     )
 

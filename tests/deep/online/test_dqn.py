@@ -110,13 +110,13 @@ def naive_loss(nets, config, A, b, n):
     for i in range(b.reward.shape[1]):
         target = naive_quantiles(nets.target, config, A, n, b.next_obs[n, i])
         judge = naive_quantiles(nets.online, config, A, n, b.next_obs[n, i]) if config.double else target
-        best = max(range(A), key=lambda a: float(judge[a].mean()))
+        best = max(range(A), key=lambda a: judge[a].mean().item())
         y = [float(b.reward[n, i] + b.discount[n, i] * z) for z in target[best]]
         theta = naive_quantiles(nets.online, config, A, n, b.obs[n, i])[int(b.action[n, i])]
         k = config.kappa or (1.0 if config.num_quantiles else 1e9)
 
         def size(u, k=k):
-            return 0.5 * u**2 if abs(float(u)) <= k else k * (abs(u) - 0.5 * k)
+            return 0.5 * u**2 if abs(u.item()) <= k else k * (abs(u) - 0.5 * k)
 
         if config.num_quantiles == 0:
             total = total + size(y[0] - theta[0])
