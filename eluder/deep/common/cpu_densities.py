@@ -64,9 +64,8 @@ def squash(
     """
     least, most = np.float32(low), np.float32(high)
     each = np.empty_like(action)
-    for i in range(
-        action.shape[0]
-    ):  # rows are short: copied first, so that the loop after has no end of rows
+    # Rows are short: they are copied first, so that the loop after knows no ends of rows.
+    for i in range(action.shape[0]):
         for j in range(action.shape[1]):
             action[i, j], spread[i, j] = mean[i, j], _cut(log_std[i, j], least, most)
             each[i, j] = noise[i, j]
